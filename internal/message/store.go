@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"syscall"
 )
 
@@ -81,6 +82,9 @@ func (s *store) Write(p []byte) (int, error) {
 		return 0, s.err
 	}
 	s.meter.add(p)
+	if need := len(s.buf) + len(p); need > cap(s.buf) { // append alone grows in too many steps
+		s.buf = slices.Grow(s.buf, max(need, 2*cap(s.buf), 2048)-len(s.buf))
+	}
 	s.buf = append(s.buf, p...)
 	if limit := s.limit(); len(s.buf) > limit {
 		s.spill()
