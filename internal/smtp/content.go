@@ -1,0 +1,177 @@
+package smtp
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+)
+
+// Message is content to send: header, empty line and body, in wire form: every
+// line ends with CRLF, no dot is doubled. Bytes makes one from text.
+type Message interface {
+	// Open returns a reader of the whole message from its beginning. It may be
+	// called again, for a further transaction.
+	Open() (io.ReadCloser, error)
+	// Size is exactly how many octets a reader yields (RFC 1870, RFC 3030). A
+	// message that turns out shorter or longer is not sent.
+	Size() int64
+}
+
+// dotWriter writes content for DATA (RFC 5321 4.5.2): every line ends with CRLF
+// (LF and bare CR become CRLF, 2.3.8), a dot at a line's start is doubled, and
+// Close ends an unfinished line and writes the final dot.
+type dotWriter struct {
+	w     *bufio.Writer
+	state dotState
+}
+
+type dotState int
+
+const (
+	dotLineStart dotState = iota
+	dotInside
+	dotCR // a CR was written, its LF not yet
+)
+
+func newDotWriter(w *bufio.Writer) *dotWriter { return &dotWriter{w: w} }
+
+// Write implements io.Writer.
+func (d *dotWriter) Write(p []byte) (int, error) {
+	written := len(p)
+	for len(p) > 0 {
+		if d.state == dotCR {
+			p = bytes.TrimPrefix(p, []byte("\n"))
+			if err := d.endLine(); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		if d.state == dotLineStart && p[0] == '.' {
+			if err := d.w.WriteByte('.'); err != nil {
+				return 0, err
+			}
+		}
+		n, err := d.line(p)
+		if err != nil {
+			return 0, err
+		}
+		p = p[n:]
+	}
+	return written, nil
+}
+
+// endLine writes the LF that a CR waits for.
+func (d *dotWriter) endLine() error {
+	d.state = dotLineStart
+	return d.w.WriteByte('\n')
+}
+
+// line writes p up to the end of its first line, and returns how much that is.
+func (d *dotWriter) line(p []byte) (int, error) {
+	n := bytes.IndexByte(p, '\n')
+	if cr := bytes.IndexByte(p[:boundOr(n, len(p))], '\r'); cr >= 0 {
+		d.state = dotCR
+		_, err := d.w.Write(p[:cr+1])
+		return cr + 1, err
+	}
+	if n < 0 {
+		d.state = dotInside
+		return d.w.Write(p)
+	}
+	if _, err := d.w.Write(p[:n]); err != nil {
+		return 0, err
+	}
+	d.state = dotLineStart
+	_, err := d.w.WriteString("\r\n")
+	return n + 1, err
+}
+
+// boundOr is n, or otherwise if there is none.
+func boundOr(n, otherwise int) int {
+	if n < 0 {
+		return otherwise
+	}
+	return n
+}
+
+// Close implements io.Closer; it does not flush.
+func (d *dotWriter) Close() error {
+	end := ".\r\n"
+	switch d.state {
+	case dotInside:
+		end = "\r\n.\r\n"
+	case dotCR:
+		end = "\n.\r\n"
+	}
+	_, err := d.w.WriteString(end)
+	return err
+}
+
+// errSize is a message that is not as long as it said. Half a message, or more
+// octets than BDAT announced, must never become mail or commands.
+var errSize = errors.New("the message is not as long as it was")
+
+// copyContent writes the whole of m to w. An error of m, or a wrong size, is
+// ErrMessage; any other is w's.
+func copyContent(w io.Writer, m Message) error {
+	src, err := m.Open()
+	if err != nil {
+		return because(ErrMessage, err)
+	}
+	defer src.Close()
+	r := &messageReader{r: src, left: m.Size()}
+	// Only Read and Write, so that the copy goes through this buffer.
+	buf := make([]byte, writeBuffer)
+	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buf); err != nil {
+		return err
+	}
+	if r.left != 0 {
+		return because(ErrMessage, errSize)
+	}
+	return nil
+}
+
+// messageReader yields at most left octets and gives errors their kind.
+type messageReader struct {
+	r    io.Reader
+	left int64
+}
+
+func (m *messageReader) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	if int64(n) > m.left {
+		return 0, because(ErrMessage, errSize)
+	}
+	m.left -= int64(n)
+	if err != nil && err != io.EOF {
+		err = because(ErrMessage, err)
+	}
+	return n, err
+}
+
+// Bytes returns text as a Message: LF, CRLF and bare CR each become CRLF, and
+// the last line gets its end.
+func Bytes(text []byte) Message {
+	var b bytes.Buffer
+	b.Grow(len(text) + len(text)/32 + 2)
+	for len(text) > 0 {
+		i := bytes.IndexAny(text, "\r\n")
+		if i < 0 {
+			i = len(text)
+		}
+		b.Write(text[:i])
+		b.WriteString("\r\n")
+		if text = text[i:]; bytes.HasPrefix(text, []byte("\r\n")) {
+			text = text[2:]
+		} else if len(text) > 0 {
+			text = text[1:]
+		}
+	}
+	return bytesMessage(b.Bytes())
+}
+
+type bytesMessage []byte
+
+func (b bytesMessage) Open() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(b)), nil }
+func (b bytesMessage) Size() int64                  { return int64(len(b)) }

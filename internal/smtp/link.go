@@ -1,0 +1,182 @@
+package smtp
+
+import (
+	"bufio"
+	"context"
+	"net"
+	"time"
+)
+
+// link is a connection with deadlines, bounds and a memory of its first
+// failure. It knows lines and replies, nothing of SMTP's states.
+type link struct {
+	conn    net.Conn
+	r       *bufio.Reader
+	w       *bufio.Writer
+	timeout time.Duration // per reply and per write
+	trace   func(direction byte, line string)
+	err     error // the first failure; it stays
+	ctx     context.Context
+	unwatch func() bool
+}
+
+// readBuffer and writeBuffer are in octets. What is written waits in the buffer
+// until a reply is needed, so that a group of commands is one segment.
+const (
+	readBuffer  = 4 << 10
+	writeBuffer = 32 << 10
+)
+
+func newLink(conn net.Conn, timeout time.Duration, trace func(byte, string)) *link {
+	l := &link{timeout: timeout, trace: trace}
+	l.attach(conn)
+	return l
+}
+
+// attach makes conn the connection, at the start or after a TLS handshake.
+func (l *link) attach(conn net.Conn) {
+	l.conn = conn
+	l.r = bufio.NewReaderSize(conn, readBuffer)
+	l.w = bufio.NewWriterSize(deadlineWriter{l}, writeBuffer)
+}
+
+// begin binds the calls that follow to ctx: its end interrupts a wait at once.
+// The result must be called when they are done.
+func (l *link) begin(ctx context.Context) (end func()) {
+	l.ctx = ctx
+	stop := context.AfterFunc(ctx, func() {
+		// The past interrupts reads and writes that are under way. An error
+		// would mean that the connection is gone, which they then find out.
+		_ = l.conn.SetDeadline(time.Unix(1, 0))
+	})
+	return func() { stop() }
+}
+
+// arm gives the next wait its deadline: d from now, or the context's if sooner.
+func (l *link) arm(d time.Duration) error {
+	ctx, cancel := context.WithTimeout(l.ctx, d)
+	defer cancel()
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	t, _ := ctx.Deadline()
+	if err := l.conn.SetDeadline(t); err != nil {
+		return err
+	}
+	return l.ctx.Err() // it may have ended between; then AfterFunc's deadline was overwritten
+}
+
+// deadlineWriter arms the deadline anew for each write, so that a long message
+// is bounded by progress and not by its size.
+type deadlineWriter struct{ l *link }
+
+func (d deadlineWriter) Write(p []byte) (int, error) {
+	if err := d.l.arm(d.l.timeout); err != nil {
+		return 0, err
+	}
+	return d.l.conn.Write(p)
+}
+
+// writeLine puts a command into the buffer. shown is what the trace sees.
+func (l *link) writeLine(line, shown string) error {
+	if l.err != nil {
+		return l.err
+	}
+	l.say('>', shown)
+	if _, err := l.w.WriteString(line); err != nil {
+		return l.fail(err)
+	}
+	if _, err := l.w.WriteString("\r\n"); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// flush sends what is in the buffer.
+func (l *link) flush() error {
+	if l.err != nil {
+		return l.err
+	}
+	if err := l.w.Flush(); err != nil {
+		return l.fail(err)
+	}
+	return nil
+}
+
+// reply flushes, then reads one reply within d.
+func (l *link) reply(d time.Duration, maxLine int) (Reply, error) {
+	if err := l.flush(); err != nil {
+		return Reply{}, err
+	}
+	if l.r.Buffered() == 0 {
+		if err := l.arm(d); err != nil {
+			return Reply{}, l.fail(err)
+		}
+	}
+	r, err := readReply(l.r, maxLine, l.heard)
+	if err != nil {
+		return Reply{}, l.fail(err)
+	}
+	return r, nil
+}
+
+// idle reports a server that talked although it was not asked. A 421 that says
+// goodbye comes so, and is returned as a reply.
+func (l *link) idle() (farewell Reply, err error) {
+	if l.err != nil || l.r.Buffered() == 0 {
+		return Reply{}, l.err
+	}
+	r, err := readReply(l.r, maxReplyLine, l.heard)
+	if err != nil {
+		return Reply{}, l.fail(err)
+	}
+	if r.Code == CodeServiceNotAvailable {
+		return r, nil
+	}
+	return Reply{}, l.fail(errUnsolicited)
+}
+
+func (l *link) heard(line []byte) { l.say('<', string(line)) }
+
+func (l *link) say(direction byte, line string) {
+	if l.trace != nil {
+		l.trace(direction, printable(line))
+	}
+}
+
+// fail keeps the first failure and closes the connection.
+func (l *link) fail(err error) error {
+	if l.err != nil {
+		return l.err
+	}
+	if l.ctx != nil && l.ctx.Err() != nil {
+		err = l.ctx.Err() // the deadline was set by it
+	}
+	l.err = ioKind(err)
+	l.shut()
+	return l.err
+}
+
+func (l *link) shut() {
+	// The connection is given up; that closing it fails changes nothing.
+	_ = l.conn.Close()
+}
+
+// close ends the connection without a word.
+func (l *link) close() {
+	if l.err == nil {
+		l.err = because(ErrDisconnected, net.ErrClosed)
+		l.shut()
+	}
+}
+
+// lastWords reads what a server that stopped listening may have said before it
+// hung up, such as "552 too large" in the middle of a message.
+func (l *link) lastWords() (Reply, bool) {
+	const patience = time.Second
+	if l.ctx == nil || l.arm(patience) != nil {
+		return Reply{}, false
+	}
+	r, err := readReply(l.r, maxReplyLine, l.heard)
+	return r, err == nil
+}

@@ -1,0 +1,193 @@
+package smtp
+
+import (
+	"crypto/hmac"
+	"crypto/md5"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"net"
+	"strconv"
+	"strings"
+
+	"github.com/emersion/go-sasl"
+	"github.com/xdg-go/scram"
+)
+
+// mechanism makes the SASL client of that name. LOGIN sends the user name at
+// once if initial is set.
+func (c *Client) mechanism(name string, cred credentials, initial bool) (sasl.Client, error) {
+	switch name {
+	case "EXTERNAL":
+		return sasl.NewExternalClient(cred.username), nil
+	case "OAUTHBEARER":
+		return bearer{c.oauthBearer(cred)}, nil
+	case "XOAUTH2":
+		return &xoauth2{cred}, nil
+	case "CRAM-MD5":
+		return cramMD5{cred}, nil
+	case "PLAIN":
+		return sasl.NewPlainClient("", cred.username, cred.password), nil
+	case "LOGIN":
+		return &login{cred: cred, initial: initial}, nil
+	}
+	return c.scram(name, cred)
+}
+
+func (c *Client) oauthBearer(cred credentials) sasl.Client {
+	o := &sasl.OAuthBearerOptions{Username: cred.username, Token: cred.token}
+	host, port, err := net.SplitHostPort(c.link.conn.RemoteAddr().String())
+	if n, perr := strconv.Atoi(port); err == nil && perr == nil {
+		o.Host, o.Port = host, n
+	}
+	return sasl.NewOAuthBearerClient(o)
+}
+
+// bearer answers the error challenge of OAUTHBEARER with the octet that RFC
+// 7628 3.2.3 wants, so that the server can say its 535.
+type bearer struct{ sasl.Client }
+
+func (bearer) Next([]byte) ([]byte, error) { return []byte{1}, nil }
+
+// xoauth2 is Google's and Microsoft's mechanism. A challenge is an error in
+// JSON; an empty answer makes the server say its 535.
+type xoauth2 struct{ cred credentials }
+
+func (x *xoauth2) Start() (string, []byte, error) {
+	return "XOAUTH2", []byte("user=" + x.cred.username + "\x01auth=Bearer " + x.cred.token + "\x01\x01"), nil
+}
+
+func (*xoauth2) Next([]byte) ([]byte, error) { return nil, nil }
+
+// cramMD5 is RFC 2195.
+type cramMD5 struct{ cred credentials }
+
+func (cramMD5) Start() (string, []byte, error) { return "CRAM-MD5", nil, nil }
+
+func (m cramMD5) Next(challenge []byte) ([]byte, error) {
+	mac := hmac.New(md5.New, []byte(m.cred.password))
+	mac.Write(challenge)
+	return []byte(m.cred.username + " " + hex.EncodeToString(mac.Sum(nil))), nil
+}
+
+// login is the LOGIN mechanism (draft-murchison-sasl-login). It answers by
+// position, since prompts differ; only a server that asks for the user name
+// although it has it is told it again.
+type login struct {
+	cred    credentials
+	initial bool
+	step    int
+}
+
+func (l *login) Start() (string, []byte, error) {
+	if l.initial {
+		l.step = 1
+		return "LOGIN", []byte(l.cred.username), nil
+	}
+	return "LOGIN", nil, nil
+}
+
+func (l *login) Next(challenge []byte) ([]byte, error) {
+	again := l.initial && l.step == 1 && strings.HasPrefix(strings.ToLower(string(challenge)), "user")
+	if again {
+		l.initial, l.step = false, 0
+	}
+	l.step++
+	switch l.step {
+	case 1:
+		return []byte(l.cred.username), nil
+	case 2:
+		return []byte(l.cred.password), nil
+	}
+	return nil, errors.New("the server asks for more than name and password")
+}
+
+// scramClient is SCRAM (RFC 5802, RFC 7677) with or without channel binding.
+type scramClient struct {
+	name string
+	conv *scram.ClientConversation
+	step int
+}
+
+// scram makes a client. On TLS without an offer of channel binding it tells the
+// server that we would have been able to, so that a man in the middle who hid
+// the offer is found out (RFC 5802 6).
+func (c *Client) scram(name string, cred credentials) (sasl.Client, error) {
+	hash := scram.SHA256
+	if strings.HasPrefix(name, "SCRAM-SHA-1") {
+		hash = scram.SHA1
+	}
+	client, err := hash.NewClient(cred.username, cred.password, "")
+	if err != nil {
+		return nil, errors.New("the user name or password has characters that SCRAM forbids")
+	}
+	state := c.tlsState()
+	switch {
+	case strings.HasSuffix(name, "-PLUS"):
+		binding, err := channelBinding(state)
+		if err != nil {
+			return nil, err
+		}
+		return &scramClient{name: name, conv: client.NewConversationWithChannelBinding(binding)}, nil
+	case state != nil && !c.offersPlus():
+		return &scramClient{name: name, conv: client.NewConversationAdvertisingChannelBinding()}, nil
+	}
+	return &scramClient{name: name, conv: client.NewConversation()}, nil
+}
+
+func (c *Client) offersPlus() bool {
+	for _, m := range c.ext.authMechanisms() {
+		if strings.HasSuffix(m, "-PLUS") {
+			return true
+		}
+	}
+	return false
+}
+
+// channelBinding is tls-exporter (RFC 9266) on TLS 1.3, and
+// tls-server-end-point (RFC 5929) before.
+func channelBinding(s *tls.ConnectionState) (scram.ChannelBinding, error) {
+	if s == nil {
+		return scram.ChannelBinding{}, errors.New("channel binding needs TLS")
+	}
+	if s.Version >= tls.VersionTLS13 {
+		return scram.NewTLSExporterBinding(s)
+	}
+	return scram.NewTLSServerEndpointBinding(s)
+}
+
+func (s *scramClient) Start() (string, []byte, error) {
+	first, err := s.conv.Step("")
+	return s.name, []byte(first), err
+}
+
+// Next answers the server's first message with the proof, and its last one with
+// nothing. A server that does not know the password cannot make that last one.
+func (s *scramClient) Next(challenge []byte) ([]byte, error) {
+	s.step++
+	if s.step == 1 {
+		if err := checkIterations(string(challenge)); err != nil {
+			return nil, err
+		}
+	}
+	answer, err := s.conv.Step(string(challenge))
+	if s.step > 1 && err != nil && !strings.HasPrefix(string(challenge), "e=") {
+		return nil, because(ErrProtocol, errors.New("the server's proof is wrong"))
+	}
+	return []byte(answer), err
+}
+
+func (s *scramClient) proven() bool { return s.conv.Done() && s.conv.Valid() }
+
+// checkIterations refuses a server that would keep us computing for minutes.
+func checkIterations(first string) error {
+	const most = 1_000_000
+	for field := range strings.SplitSeq(first, ",") {
+		if i, ok := strings.CutPrefix(field, "i="); ok {
+			if n, err := strconv.Atoi(i); err != nil || n > most {
+				return errors.New("the server wants too many SCRAM iterations")
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,74 @@
+package smtp
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"time"
+)
+
+// raceDelay is how long an address may take before the next one is tried beside
+// it (RFC 8305 5).
+const raceDelay = 250 * time.Millisecond
+
+// race connects to the first address that answers. Each next address starts
+// after raceDelay, or as soon as all that were started have failed. It returns
+// the addresses that it did not start, for a server that then proves useless.
+func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.Conn, []netip.Addr, error) {
+	source, err := cfg.source()
+	if err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	type result struct {
+		conn net.Conn
+		err  error
+	}
+	results := make(chan result)
+	started, running := 0, 0
+	start := func() {
+		d := net.Dialer{Timeout: cfg.connectTimeout(), KeepAlive: -1}
+		if source != nil {
+			d.LocalAddr = source
+		}
+		to := netip.AddrPortFrom(addrs[started], uint16(port)).String()
+		started, running = started+1, running+1
+		go func() {
+			conn, err := d.DialContext(ctx, "tcp", to)
+			results <- result{conn, err}
+		}()
+	}
+	var failures []error
+	timer := time.NewTimer(raceDelay)
+	defer timer.Stop()
+	start()
+	for running > 0 {
+		select {
+		case r := <-results:
+			running--
+			if r.err == nil {
+				go func(n int) { // those that lost the race
+					for range n {
+						if late := <-results; late.err == nil {
+							late.conn.Close()
+						}
+					}
+				}(running)
+				return r.conn, addrs[started:], nil
+			}
+			failures = append(failures, r.err)
+			if running == 0 && started < len(addrs) && ctx.Err() == nil {
+				start()
+				timer.Reset(raceDelay)
+			}
+		case <-timer.C:
+			if started < len(addrs) {
+				start()
+				timer.Reset(raceDelay)
+			}
+		}
+	}
+	return nil, nil, errors.Join(failures...)
+}
