@@ -1,0 +1,71 @@
+package config
+
+// tables lists every key, in the order of the manual page, with where its value
+// goes.
+func tables(s *settings) []table {
+	return []table{
+		{"", rootFields(&s.cfg), []string{"aliases", "postmaster", "spool"}},
+		{"smarthost", smarthostFields(s), []string{"senders", "recipients", "envelope_from", "header_from",
+			"max_connections", "window", "rate"}},
+		{"log", logFields(&s.cfg.Log), nil},
+	}
+}
+
+func rootFields(c *Config) []field {
+	return []field{
+		{"domain", text(&c.Domain, hostName)},
+		{"from", text(&c.From, address)},
+		{"timeout", span(&c.Timeout)},
+	}
+}
+
+func logFields(l *Log) []field {
+	return []field{
+		{"to", must(&l.To, logTarget)},
+		{"format", must(&l.Format, choice("text", "json"))},
+	}
+}
+
+func smarthostFields(s *settings) []field {
+	h := &s.cfg.Smarthost
+	fields := []field{
+		{"host", words(&h.Hosts, server)},
+		{"port", port(&h.Port)},
+		{"lookup", must(&h.Lookup, choice("address", "mx", "srv"))},
+		{"tls", must(&h.TLS, choice("auto", "starttls", "implicit", "none"))},
+		{"verify", flag(&h.Verify)},
+		{"ca_file", text(&h.CAFile, pathName)},
+		{"server_name", text(&h.ServerName, server)},
+		{"fingerprint", words(&h.Fingerprints, fingerprint)},
+		{"client_cert", text(&h.ClientCert, pathName)},
+		{"client_key", text(&h.ClientKey, pathName)},
+	}
+	fields = append(fields, authFields(s)...)
+	return append(fields, []field{
+		{"ehlo", text(&h.EHLO, ehlo)},
+		{"source_address", text(&h.SourceAddress, sourceAddress)},
+		{"socket", text(&h.Socket, pathName)},
+		{"proxy", text(&h.Proxy, proxy)},
+		{"connect_command", list(&h.ConnectCommand, nil)},
+		{"connect_timeout", span(&h.ConnectTimeout)},
+		{"command_timeout", span(&h.CommandTimeout)},
+		{"require_tls", flag(&h.RequireTLS)},
+		{"mail_options", list(&h.MailOptions, esmtpParam)},
+		{"rcpt_options", list(&h.RcptOptions, esmtpParam)},
+	}...)
+}
+
+func authFields(s *settings) []field {
+	h := &s.cfg.Smarthost
+	return []field{
+		{"username", text(&h.Username, nil)},
+		{"password", text(&s.password.literal, nil)},
+		{"password_file", text(&s.password.file, pathName)},
+		{"password_command", list(&s.password.command, nil)},
+		{"password_env", text(&s.password.env, variable)},
+		{"token_file", text(&s.token.file, pathName)},
+		{"token_command", list(&s.token.command, nil)},
+		{"auth", list(&h.Auth, mechanism)},
+		{"allow_plaintext_auth", flag(&h.AllowPlaintextAuth)},
+	}
+}
