@@ -1,0 +1,126 @@
+package headers
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/net/idna"
+)
+
+// Address is a mailbox. Local is its value without quotes; Domain is as it was
+// written, or an address literal in brackets.
+type Address struct{ Local, Domain string }
+
+// String is the RFC 5321 4.1.2 form, with the local part quoted only if it must
+// be. Dots at odd places are left to the smarthost.
+func (a Address) String() string {
+	local := a.Local
+	if mustQuote(local) {
+		var b strings.Builder
+		b.WriteByte('"')
+		for i := range len(local) {
+			if c := local[i]; c == '"' || c == '\\' {
+				b.WriteByte('\\')
+			}
+			b.WriteByte(local[i])
+		}
+		b.WriteByte('"')
+		local = b.String()
+	}
+	if a.Domain == "" {
+		return local
+	}
+	return local + "@" + a.Domain
+}
+
+// mustQuote reports a local part with characters that are not atext or dots.
+func mustQuote(local string) bool {
+	for i := range len(local) {
+		c := local[i]
+		if c >= 0x80 || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+			continue
+		}
+		if strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
+			return true
+		}
+	}
+	return local == ""
+}
+
+// Key is equal for addresses of the same mailbox: the domain's case and IDN form
+// do not matter, the local part's case does (RFC 5321 2.4).
+func (a Address) Key() string {
+	domain := a.Domain
+	if ascii, err := ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return a.Local + "@" + strings.ToLower(domain)
+}
+
+// NeedsUTF8 reports an address that only SMTPUTF8 can carry (RFC 6531).
+func (a Address) NeedsUTF8() bool { return !isASCII(a.Local) }
+
+// ToASCII is the A-label form of a domain (RFC 5890); ASCII domains and address
+// literals stay as they are.
+func ToASCII(domain string) (string, error) {
+	if isASCII(domain) {
+		return domain, nil
+	}
+	return idna.Lookup.ToASCII(domain)
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+// BadAddress is text that is no address.
+type BadAddress struct {
+	Text   string // escaped and cut, fit for a terminal
+	Reason string
+}
+
+// Error names the text and what is wrong with it.
+func (b *BadAddress) Error() string {
+	return fmt.Sprintf("%s is not an address: %s", b.Text, b.Reason)
+}
+
+// shown quotes a text for people.
+func shown(s string) string {
+	const most = 100
+	if len(s) > most {
+		cut := most
+		for !utf8.RuneStart(s[cut]) {
+			cut--
+		}
+		s = s[:cut] + "…"
+	}
+	return strconv.Quote(s)
+}
+
+// ParseSender reads an envelope sender as -f takes it: "" and "<>" are the null
+// sender, else exactly one address, with or without name and brackets. The error
+// is a *BadAddress.
+func ParseSender(value, domain string) (addr Address, null bool, err error) {
+	if strings.ContainsAny(value, "\r\n\x00") {
+		return addr, false, &BadAddress{Text: shown(value), Reason: "it has a line end or NUL"}
+	}
+	trimmed := strings.TrimSpace(value)
+	if trimmed == "" || trimmed == "<>" {
+		return addr, true, nil
+	}
+	addrs, bad := ParseList(value, domain)
+	switch {
+	case len(bad) > 0:
+		return addr, false, bad[0]
+	case len(addrs) != 1:
+		return addr, false, &BadAddress{Text: shown(value), Reason: "it must be one address"}
+	}
+	return addrs[0], false, nil
+}
