@@ -181,7 +181,10 @@ func (k secretKeys) secret(src Source, d *decoder, stem string) Secret {
 	if len(names) == 0 {
 		return Secret{}
 	}
-	source := &secretSource{literal: k.literal, file: k.file, command: k.command, env: k.env,
+	if k.literal != "" {
+		return NewSecret(k.literal)
+	}
+	source := &secretSource{file: k.file, command: k.command, env: k.env,
 		cleanup: src.Privileged, where: Error{File: d.path, Line: d.lines[names[0]], Key: names[0]}}
 	if !src.Privileged {
 		source.getenv = src.env

@@ -74,8 +74,15 @@ func TestSearchOrder(t *testing.T) {
 			t.Errorf("%s: read the file of %q, want %q", row.name, got, row.want)
 		}
 	}
-	if _, err := Load(Source{Getenv: all, Home: home, Privileged: true, System: missing}); !errors.Is(err, ErrNoConfig) {
-		t.Errorf("privileged without the system's file: %v, want ErrNoConfig: the caller must not choose the server", err)
+}
+
+func TestPrivilegedWithoutFile(t *testing.T) {
+	dir := t.TempDir()
+	named := write(t, dir, ".config/postern/smarthost.toml", hostFile("named"), 0o600)
+	_, err := Load(Source{Getenv: env("POSTERN_CONFIG", named, "HOME", dir, "POSTERN_SMARTHOST", "smtp://variable"),
+		Home: dir, Privileged: true, System: filepath.Join(dir, "missing")})
+	if !errors.Is(err, ErrNoConfig) {
+		t.Errorf("got %v, want ErrNoConfig: the caller must not choose the server", err)
 	}
 }
 

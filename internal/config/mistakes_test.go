@@ -55,6 +55,11 @@ func TestUnknownKeys(t *testing.T) {
 			`FILE:3: smarthost.host2: unknown key; did you mean "host"?`, "tables in tables are keys"},
 		{"control", where + "\"a\\u001b[2J\" = 1\n", `FILE:3: smarthost."a\x1b[2J": unknown key`,
 			"a key must not steer the terminal"},
+	})
+}
+
+func TestOtherVersions(t *testing.T) {
+	runMistakes(t, []mistake{
 		{"later", where + "senders = [\"*\"]\nwindow = 1\n[spool]\ndir = \"/x\"\n",
 			"FILE:3: smarthost.senders: not supported by this version\n" +
 				"FILE:4: smarthost.window: not supported by this version\n" +
@@ -130,6 +135,11 @@ func TestContradictions(t *testing.T) {
 			"add password, password_file, password_command or password_env, or token_file or token_command",
 			"the mail would go out without a login and be refused"},
 		{"key", where + "client_key = \"k\"\n", "FILE:3: smarthost.client_key: stands without client_cert", "a key alone proves nothing"},
+	})
+}
+
+func TestContradictoryPlaces(t *testing.T) {
+	runMistakes(t, []mistake{
 		{"socketHost", where + "socket = \"/s\"\n", "FILE:2: smarthost.host: contradicts socket; keep one of them", "two places"},
 		{"socketAll", "[smarthost]\nsocket = \"/s\"\nlookup = \"mx\"\nport = 25\nproxy = \"socks5://p:1\"\nconnect_command = [\"c\"]\n",
 			"FILE:3: smarthost.lookup: contradicts socket; keep one of them\n" +
@@ -142,6 +152,12 @@ func TestContradictions(t *testing.T) {
 			"FILE:4: smarthost.lookup: contradicts connect_command; keep one of them", "nothing is looked up"},
 		{"nowhere", "[smarthost]\nport = 25\n",
 			"FILE:1: smarthost: nothing says where the server is; add host = \"smtp.example.com\" below [smarthost]", "no default is safe"},
+	})
+}
+
+func TestContradictoryTLS(t *testing.T) {
+	const user = where + "username = \"u\"\n"
+	runMistakes(t, []mistake{
 		{"requireTLS", where + "tls = \"none\"\nrequire_tls = true\n",
 			"FILE:4: smarthost.require_tls: contradicts tls = \"none\"", "REQUIRETLS is only for secured connections"},
 		{"noneCert", where + "tls = \"none\"\nclient_cert = \"c\"\n",

@@ -20,13 +20,13 @@ const (
 // Secret is a password or a token, or the place where one is kept. However it
 // is printed, encoded or logged it shows only that it is one.
 type Secret struct {
-	// A pointer, so that even a printer that cannot call the methods below (an
-	// unexported field of another package) shows an address.
 	src *secretSource
 }
 
 type secretSource struct {
-	literal string
+	// A function, as a printer that may not call Secret's methods (for one in
+	// an unexported field) shows no more than its address.
+	literal func() string
 	file    string
 	command []string
 	env     string
@@ -41,7 +41,7 @@ func NewSecret(text string) Secret {
 	if text == "" {
 		return Secret{}
 	}
-	return Secret{src: &secretSource{literal: text}}
+	return Secret{src: &secretSource{literal: func() string { return text }}}
 }
 
 // IsSet says whether there is a secret, or a place that should hold one.
@@ -71,8 +71,8 @@ func (s Secret) Read(ctx context.Context) (string, error) {
 	var text string
 	var err error
 	switch {
-	case s.src.literal != "":
-		return s.src.literal, nil
+	case s.src.literal != nil:
+		return s.src.literal(), nil
 	case s.src.file != "":
 		text, err = s.src.readFile()
 	case s.src.env != "":

@@ -5,9 +5,11 @@ import (
 	"testing"
 )
 
+// at puts a line below [smarthost].
+func at(line string) string { return where + line + "\n" }
+
 func TestBadValues(t *testing.T) {
-	at := func(line string) string { return where + line + "\n" }
-	rows := []mistake{
+	runMistakes(t, []mistake{
 		{"tls", at(`tls = "startls"`), `FILE:3: smarthost.tls: bad value "startls"; did you mean "starttls"?`, "a typo"},
 		{"tlsTrue", at(`tls = true`), `FILE:3: smarthost.tls: must be text, not true or false; put it in double quotes`, "the type"},
 		{"tlsEmpty", at(`tls = ""`), `FILE:3: smarthost.tls: bad value ""; write "auto", "starttls", "implicit" or "none"`,
@@ -32,6 +34,11 @@ func TestBadValues(t *testing.T) {
 		{"authText", at(`auth = "PLAIN"`), `FILE:3: smarthost.auth: must be a list, not text; write ["…", "…"], one word each`, "the type"},
 		{"command", at(`connect_command = "ssh relay"`), `FILE:3: smarthost.connect_command: must be a list, not text; write ["…", "…"], one word each`, "no shell splits it"},
 		{"commandEmpty", at(`connect_command = ["", "x"]`), `FILE:3: smarthost.connect_command: item 1 is empty`, "no program has no name"},
+	})
+}
+
+func TestBadNames(t *testing.T) {
+	runMistakes(t, []mistake{
 		{"proxyScheme", at(`proxy = "http://p:1"`), `FILE:3: smarthost.proxy: is not a SOCKS5 proxy; write socks5://host:port or socks5://user:password@host:port`, "only SOCKS5 is spoken"},
 		{"proxyPort", at(`proxy = "socks5://u:pw@p"`), `FILE:3: smarthost.proxy: lacks a host and a port; write socks5://host:port or socks5://user:password@host:port`, "and the password is not shown"},
 		{"proxyPath", at(`proxy = "socks5://p:1/x"`), `FILE:3: smarthost.proxy: has more than a host and a port; write socks5://host:port or socks5://user:password@host:port`, "it would be ignored"},
@@ -55,13 +62,10 @@ func TestBadValues(t *testing.T) {
 		{"fromNoUser", "from = \"@b\"\n" + where, `FILE:1: from: is not an address: "@b"; write "user@example.com"`, "no user"},
 		{"logTo", where + "[log]\nto = \"sislog\"\n", `FILE:4: log.to: bad value "sislog"; did you mean "syslog"?`, "a typo"},
 		{"logRelative", where + "[log]\nto = \"mail.log\"\n", `FILE:4: log.to: bad value "mail.log"; write "syslog", "journal", "stderr" or "none", or a file's full path`, "relative to what?"},
-	}
-	runMistakes(t, rows)
+	})
 }
 
-func TestGoodValues(t *testing.T) {
-	pin := strings.Repeat("AB:", 31) + "AB"
-	text := `domain = "web.example."
+const goodFile = `domain = "web.example."
 from = "<>"
 timeout = "1d12h"
 [smarthost]
@@ -69,7 +73,7 @@ host = ["h.example", "[2001:db8::1]", "192.0.2.1"]
 port = 587
 lookup = "SRV"
 tls = "STARTTLS"
-fingerprint = "` + pin + `"
+fingerprint = "ABABABABABABABAB:abababababababab:ABABABABABABABAB:abababababababab"
 ca_file = ""
 auth = ["plain", "scram-sha-256"]
 username = "u"
@@ -85,7 +89,9 @@ require_tls = true
 to = "/var/log/../log/p"
 format = "JSON"
 `
-	c, err := Source{}.parse("/d/smarthost.toml", text, 0o600)
+
+func TestGoodValues(t *testing.T) {
+	c, err := Source{}.parse("/d/smarthost.toml", goodFile, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
