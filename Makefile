@@ -1,0 +1,53 @@
+# postern: build, test, check. Needs Go only, save where a target says more.
+
+GO      ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  = -s -w -X postern/internal/cli.version=$(VERSION)
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+.PHONY: all build demo test check lint-man fuzz integration bench bench-go install clean
+
+all: build
+
+build: ## static binaries in bin/
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+demo: ## the main job on loopback, for all to see
+	$(GO) run ./internal/demo
+
+test: ## all hermetic tests; -race needs gcc
+	$(GO) test -race -shuffle=on ./...
+
+check: lint-man ## formatting, vet, staticcheck; needs mandoc
+	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "gofmt: the files above need it"; exit 1; }
+	$(GO) vet ./...
+	$(GO) vet -tags integration ./...
+	$(GO) run $(STATICCHECK) -tags integration ./...
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+lint-man:
+	mandoc -T lint -W warning man/*.[0-9]
+
+fuzz: ## every fuzz target for 20 s each
+	sh packaging/fuzz.sh 20s
+
+integration: ## real servers and callers; root on Debian, see .ci/run for the packages
+	$(GO) test -tags integration -count=1 ./internal/integration
+
+bench-go: ## Go benchmarks with allocations
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+PREFIX ?= /usr/local
+install: build ## binaries, names and man pages below $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 \
+	           $(DESTDIR)$(PREFIX)/share/man/man5 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 755 bin/sendmail $(DESTDIR)$(PREFIX)/sbin/sendmail
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/mailq
+	ln -sf ../sbin/sendmail $(DESTDIR)$(PREFIX)/bin/newaliases
+	install -m 644 man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 man/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8
+
+clean:
+	rm -rf bin dist
