@@ -1,0 +1,201 @@
+// Package maillog writes the mail log: one method for each kind of event, one
+// line for each event, wherever it goes. The text form is the one of Postfix,
+// which pflogsumm, logwatch, fail2ban and their like read.
+//
+// Logging never delays or fails a delivery: a dead or full syslog loses lines,
+// not mail. Nothing from outside can begin a second line or move a terminal:
+// control characters are escaped.
+package maillog
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// Options say where the log goes and who writes it.
+type Options struct {
+	To     string // syslog, journal, stderr, none, or an absolute path
+	Format string // text or json
+	Tag    string // program name in the line
+	Host   string // for a file
+	PID    int
+	Now    func() time.Time
+	Stderr io.Writer
+
+	SyslogPath  string // default /dev/log
+	JournalPath string // default /run/systemd/journal/socket
+}
+
+// Logger writes events. A nil one writes nothing. It may be used by several
+// goroutines.
+type Logger struct {
+	o  Options
+	mu sync.Mutex
+	to sink
+	er error
+}
+
+// level is a syslog severity.
+type level int
+
+const (
+	levelWarning level = 4
+	levelInfo    level = 6
+)
+
+// sink takes one finished line.
+type sink interface {
+	write(l level, line string) error
+	close() error
+}
+
+// Open makes a logger. It never fails: what cannot be opened is silent, and Err
+// says why.
+func Open(o Options) *Logger {
+	l := &Logger{o: o}
+	l.to, l.er = open(o)
+	return l
+}
+
+// Err is why the log cannot be written, nil if it can as far as is known.
+func (l *Logger) Err() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.er
+}
+
+// Close ends the log.
+func (l *Logger) Close() error {
+	if l == nil || l.to == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.close()
+}
+
+// Delivery is the outcome of a message for one recipient.
+type Delivery struct {
+	ID        string
+	Recipient string
+	Sender    string
+	Relay     string // "host[ip]:port", or "none"
+	Delay     time.Duration
+	DSN       string // "2.0.0"
+	Status    string // sent, deferred, bounced, unknown
+	Reply     string // what the server said
+	TLS       string // version and cipher, "" without
+	Size      int64
+}
+
+// Delivery logs an outcome.
+func (l *Logger) Delivery(d Delivery) {
+	text := fmt.Sprintf("%s: to=<%s>, relay=%s, delay=%s, dsn=%s, status=%s (%s)",
+		d.ID, d.Recipient, d.Relay, seconds(d.Delay), d.DSN, d.Status, d.Reply)
+	severity := levelInfo
+	if d.Status != "sent" {
+		severity = levelWarning
+	}
+	l.event(severity, text, "delivery",
+		slog.String("id", d.ID), slog.String("to", d.Recipient), slog.String("from", d.Sender), slog.String("relay", d.Relay),
+		slog.Float64("delay", d.Delay.Seconds()), slog.String("dsn", d.DSN), slog.String("status", d.Status),
+		slog.String("reply", d.Reply), slog.String("tls", d.TLS), slog.Int64("size", d.Size))
+}
+
+// Accepted logs a message that was read and is about to be sent.
+func (l *Logger) Accepted(id, sender string, uid int, size int64, recipients int, messageID string) {
+	text := fmt.Sprintf("%s: from=<%s>, size=%d, nrcpt=%d, uid=%d, message-id=<%s>", id, sender, size, recipients, uid, messageID)
+	l.event(levelInfo, text, "accepted",
+		slog.String("id", id), slog.String("from", sender), slog.Int("uid", uid), slog.Int64("size", size),
+		slog.Int("nrcpt", recipients), slog.String("message_id", messageID))
+}
+
+// Refused logs a submission that came to nothing, with the exit status.
+func (l *Logger) Refused(reason string, status int) {
+	l.event(levelWarning, "reject: "+reason+", status="+strconv.Itoa(status), "refused",
+		slog.String("reason", reason), slog.Int("status", status))
+}
+
+// Warning logs what an administrator should see.
+func (l *Logger) Warning(text string) {
+	l.event(levelWarning, "warning: "+text, "warning", slog.String("text", text))
+}
+
+// event writes one line in the configured form.
+func (l *Logger) event(severity level, text, event string, attrs ...slog.Attr) {
+	if l == nil || l.to == nil {
+		return
+	}
+	if l.o.Format == "json" {
+		text = l.json(severity, event, attrs)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	// A log that cannot be written must not stop the mail; Err has the reason.
+	if err := l.to.write(severity, printable(text)); err != nil && l.er == nil {
+		l.er = err
+	}
+}
+
+// json is the event as one object. The keys are promised to scripts.
+func (l *Logger) json(severity level, event string, attrs []slog.Attr) string {
+	var b bytes.Buffer
+	h := slog.NewJSONHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.MessageKey {
+			a.Key = "event"
+		}
+		return a
+	}})
+	word := slog.LevelInfo
+	if severity == levelWarning {
+		word = slog.LevelWarn
+	}
+	r := slog.NewRecord(l.o.Now(), word, event, 0)
+	r.AddAttrs(slog.String("tag", l.o.Tag), slog.Int("pid", l.o.PID))
+	r.AddAttrs(attrs...)
+	if err := h.Handle(context.Background(), r); err != nil {
+		return ""
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// seconds is a delay as Postfix writes it: two digits that count.
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64)
+	}
+	return strconv.FormatFloat(d.Seconds(), 'f', 0, 64)
+}
+
+// printable makes one line of s: line ends become "; ", other control
+// characters, format characters and what is not UTF-8 are escaped.
+func printable(s string) string {
+	var b strings.Builder
+	s = strings.ReplaceAll(strings.TrimRight(s, "\r\n"), "\r\n", "\n")
+	for len(s) > 0 {
+		r, n := utf8.DecodeRuneInString(s)
+		switch {
+		case r == '\n':
+			b.WriteString("; ")
+		case r == utf8.RuneError && n == 1:
+			fmt.Fprintf(&b, `\x%02x`, s[0])
+		case strconv.IsPrint(r):
+			b.WriteString(s[:n])
+		default:
+			fmt.Fprintf(&b, `\u{%x}`, r)
+		}
+		s = s[n:]
+	}
+	return b.String()
+}
