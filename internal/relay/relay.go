@@ -1,0 +1,198 @@
+// Package relay hands a message to the configured smarthost and says what became
+// of it for each recipient. It knows how a configuration becomes a connection
+// and how an answer becomes an outcome; the dialogue itself is package smtp's.
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/maillog"
+	"postern/internal/message"
+	"postern/internal/smtp"
+)
+
+// Envelope is from whom and for whom a message is, and the DSN wishes of the
+// caller (RFC 3461).
+type Envelope struct {
+	Sender     string   // "" is the null sender
+	Recipients []string // each once
+	Notify     string   // NEVER, or of SUCCESS,FAILURE,DELAY; "" for the server's choice
+	Return     string   // FULL or HDRS
+	ID         string   // ENVID
+}
+
+// Relay delivers to one configured smarthost.
+type Relay struct {
+	Config *config.Config
+	Log    *maillog.Logger
+	Now    func() time.Time
+	Host   string            // this host's full name, for EHLO
+	Trace  func(byte, string) // of the dialogue, secrets masked; may be nil
+}
+
+// Deliver tries once, within the configured timeout, and returns an outcome for
+// each recipient in the order of the envelope. Each is logged under id.
+func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *message.Message) []Outcome {
+	ctx, cancel := context.WithTimeout(ctx, r.Config.Timeout)
+	defer cancel()
+	begin := r.Now()
+	d := &delivery{msg: msg}
+	defer d.close()
+	var server, cipher string
+	opened := func(c *smtp.Client) {
+		if info, err := c.Info(); err == nil {
+			server, cipher = info.Relay(), info.Cipher()
+		}
+	}
+	result, err := smtp.SendTransaction(ctx, r.SMTP(), d.transaction(env, &r.Config.Smarthost), opened)
+	outcomes := make([]Outcome, len(env.Recipients))
+	delay := r.Now().Sub(begin)
+	for i, address := range env.Recipients {
+		one := smtp.RecipientResult{Err: err}
+		if i < len(result.Recipients) {
+			one = result.Recipients[i]
+		}
+		outcomes[i] = outcomeOf(address, one)
+		outcomes[i].Relay, outcomes[i].TLS, outcomes[i].Delay = server, cipher, delay
+		r.log(id, env.Sender, msg.Size(), outcomes[i])
+	}
+	return outcomes
+}
+
+func (r *Relay) log(id, sender string, size int64, o Outcome) {
+	relay := o.Relay
+	if relay == "" {
+		relay = "none"
+	}
+	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: o.Recipient, Sender: sender, Relay: relay, Delay: o.Delay,
+		DSN: o.DSN(), Status: o.Status.word(), Reply: o.Text, TLS: o.TLS, Size: size})
+}
+
+// delivery keeps the forms of the message that servers asked for.
+type delivery struct {
+	msg   *message.Message
+	forms []*message.Message
+}
+
+func (d *delivery) transaction(env Envelope, host *config.Smarthost) *smtp.Transaction {
+	t := &smtp.Transaction{Fit: d.fit, Envelope: smtp.Envelope{
+		Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID,
+		RequireTLS: host.RequireTLS, Options: host.MailOptions,
+	}}
+	for _, address := range env.Recipients {
+		t.Envelope.Recipients = append(t.Envelope.Recipients,
+			smtp.Recipient{Address: address, Notify: env.Notify, Options: host.RcptOptions})
+	}
+	return t
+}
+
+// fit gives the message as a server with these extensions takes it.
+func (d *delivery) fit(ext smtp.Extensions) (smtp.Message, bool, error) {
+	m, err := d.msg.For(message.Wire{EightBitMIME: ext.Has("8BITMIME"), UTF8: ext.Has("SMTPUTF8")})
+	if err != nil {
+		return nil, false, err
+	}
+	d.forms = append(d.forms, m)
+	// Octets above 127 in the header travel raw, as Sendmail, Postfix and Exim
+	// send them; only those of the body are announced, or recoded.
+	return m, m.Body().Facts().EightBit && ext.Has("8BITMIME"), nil
+}
+
+func (d *delivery) close() {
+	for _, m := range d.forms {
+		// A temporary file without a name that does not close harms nobody.
+		_ = m.Close()
+	}
+}
+
+// Check goes through name, connection, TLS, login and sender as a delivery would,
+// and gives the client to look at; the caller closes it.
+func (r *Relay) Check(ctx context.Context) (*smtp.Client, error) {
+	return smtp.Dial(ctx, r.SMTP())
+}
+
+// Status is what became of a message for one recipient.
+type Status int
+
+const (
+	Sent     Status = iota // the smarthost took responsibility
+	Failed                 // it refused for good
+	Deferred               // not now; trying again can help
+	Unknown                // its last answer was lost: perhaps delivered
+)
+
+func (s Status) String() string {
+	switch s {
+	case Sent:
+		return "sent"
+	case Failed:
+		return "failed"
+	case Deferred:
+		return "deferred"
+	}
+	return "unknown"
+}
+
+// word is what mail logs call it.
+func (s Status) word() string {
+	if s == Failed {
+		return "bounced"
+	}
+	return s.String()
+}
+
+// Outcome is what became of a message for one recipient.
+type Outcome struct {
+	Recipient string
+	Status    Status
+	Code      int    // of the reply that decided, 0 if there was none
+	Enhanced  string // "5.1.1", "" if the server gave none
+	Text      string // the reply, or what went wrong, on one line
+	Relay     string // "host[ip]:port", "" if there was no connection
+	TLS       string // version and cipher
+	Delay     time.Duration
+	Err       error // nil if Sent
+}
+
+// DSN is the enhanced status code, or the class alone where the server said
+// nothing (RFC 3463 2).
+func (o Outcome) DSN() string {
+	switch {
+	case o.Enhanced != "":
+		return o.Enhanced
+	case o.Status == Sent:
+		return "2.0.0"
+	case o.Status == Failed:
+		return "5.0.0"
+	}
+	return "4.0.0"
+}
+
+func outcomeOf(address string, r smtp.RecipientResult) Outcome {
+	o := Outcome{Recipient: address, Err: r.Err}
+	if r.Err == nil {
+		o.Code, o.Enhanced, o.Text = r.Reply.Code, r.Reply.Enhanced.String(), r.Reply.String()
+		return o
+	}
+	o.Text = r.Err.Error()
+	var e *smtp.Error
+	if errors.As(r.Err, &e) {
+		o.Code, o.Enhanced = max(e.Code, 0), e.Enhanced.String()
+		o.Text = e.Said()
+		if e.Code <= 0 && e.Stage != smtp.StageMail && e.Stage != smtp.StageRcpt {
+			o.Text = string(e.Stage) + ": " + o.Text
+		}
+	}
+	switch {
+	case r.Fate == smtp.Unknown:
+		o.Status = Unknown
+	case smtp.Temporary(r.Err):
+		o.Status = Deferred
+	default:
+		o.Status = Failed
+	}
+	return o
+}
