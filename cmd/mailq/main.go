@@ -1,0 +1,12 @@
+// Mailq lists the mail queue; it is sendmail under a fixed name.
+package main
+
+import (
+	"os"
+
+	"postern/internal/cli"
+)
+
+func main() {
+	os.Exit(cli.Main(append([]string{"mailq"}, os.Args[min(1, len(os.Args)):]...), os.Stdin, os.Stdout, os.Stderr))
+}

@@ -1,0 +1,263 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// valueKind says whether an option takes a value.
+type valueKind int
+
+const (
+	noValue    valueKind = iota
+	needsValue           // attached or the next argument
+	mayAttach            // attached only
+)
+
+// flag is an option: one letter, or a word for two dashes.
+type flag struct {
+	name  string
+	value valueKind
+	arg   string // name of the value, for people
+	help  string // "" for options that are only accepted
+	apply func(o *options, value string) error
+}
+
+// flags are all options that are known. What Sendmail, Postfix or Exim know and
+// we have no use for is accepted and does nothing.
+func flags() []flag {
+	return slices.Concat(longFlags(), messageFlags(), envelopeFlags(), modeFlags(), ignoredFlags())
+}
+
+func longFlags() []flag {
+	mode := func(m mode) func(*options, string) error {
+		return func(o *options, _ string) error { o.mode = m; return nil }
+	}
+	return []flag{
+		{"help", noValue, "", "this text", mode(modeHelp)},
+		{"version", noValue, "", "the version", mode(modeVersion)},
+		{"config", needsValue, "FILE", "read FILE instead of smarthost.toml", setConfig},
+		{"check", noValue, "", "does this set-up work? nothing is sent", mode(modeCheck)},
+		{"server-info", noValue, "", "what the smarthost is and offers", mode(modeServerInfo)},
+		{"report", needsValue, "json", "outcome of each recipient on standard output", func(o *options, v string) error {
+			if v != "json" {
+				return usagef("--report=%s: only json is known", v)
+			}
+			o.report = v
+			return nil
+		}},
+		{"dry-run", noValue, "", "print envelope and header, send nothing", func(o *options, _ string) error { o.dryRun = true; return nil }},
+		{"json", noValue, "", "mailq: one object a message", func(o *options, _ string) error { o.jsonList = true; return nil }},
+	}
+}
+
+func messageFlags() []flag {
+	return []flag{
+		{"t", noValue, "", "take recipients from To, Cc, Bcc", func(o *options, _ string) error { o.fromHeader = true; return nil }},
+		{"i", noValue, "", "a line with a lone dot does not end the message", func(o *options, _ string) error { o.ignoreDots = true; return nil }},
+		{"F", needsValue, "name", "full name for a From field that is missing", func(o *options, v string) error { o.fullName = v; return nil }},
+		{"B", needsValue, "type", "7BIT or 8BITMIME", func(o *options, v string) error {
+			if !slices.Contains([]string{"7BIT", "8BITMIME"}, strings.ToUpper(v)) {
+				return usagef("-B %s: neither 7BIT nor 8BITMIME", v)
+			}
+			return nil // what the body needs is measured
+		}},
+		{"v", noValue, "", "show the dialogue with the smarthost", func(o *options, _ string) error { o.verbose = true; return nil }},
+		{"X", needsValue, "file", "append the dialogue to file", func(o *options, v string) error { o.trace = v; return nil }},
+		{"C", needsValue, "file", "as --config", setConfig},
+		{"L", needsValue, "tag", "name in the log", func(o *options, v string) error { o.logTag = v; return nil }},
+		{"o", needsValue, "x[value]", "old-style option: i, d (delivery mode), e (error mode); others do nothing", setOld},
+		{"O", needsValue, "name=value", "option by name: IgnoreDots, DeliveryMode, ErrorMode; others do nothing", setNamed},
+	}
+}
+
+func setConfig(o *options, v string) error {
+	o.config = v
+	return nil
+}
+
+// setOld is -o: a letter and its value, which may look like other options.
+func setOld(o *options, v string) error {
+	switch {
+	case v == "i":
+		o.ignoreDots = true
+	case strings.HasPrefix(v, "d"):
+		return o.setDelivery(v[1:])
+	}
+	return nil
+}
+
+// setNamed is -O; names do not depend on case.
+func setNamed(o *options, v string) error {
+	name, value, _ := strings.Cut(v, "=")
+	switch strings.ToLower(strings.TrimSpace(name)) {
+	case "ignoredots":
+		o.ignoreDots = value == "" || strings.HasPrefix(strings.ToLower(value), "t") || value == "1" || strings.EqualFold(value, "yes")
+	case "deliverymode":
+		return o.setDelivery(strings.ToLower(value))
+	}
+	return nil
+}
+
+// setDelivery is the delivery mode. Names in full are Sendmail's.
+func (o *options) setDelivery(v string) error {
+	if v == "" || !strings.Contains("ibqd", v[:1]) {
+		return usagef("delivery mode %q is none of i, b, q, d", v)
+	}
+	o.delivery = v[0]
+	return nil
+}
+
+func envelopeFlags() []flag {
+	sender := func(o *options, v string) error { o.sender = &v; return nil }
+	return []flag{
+		{"f", needsValue, "address", "envelope sender; \"\" or \"<>\" for none", sender},
+		{"r", needsValue, "address", "as -f", sender},
+		{"N", needsValue, "list", "delivery reports: never, or of success,failure,delay", func(o *options, v string) error {
+			o.notify = strings.ToUpper(v)
+			for word := range strings.SplitSeq(o.notify, ",") {
+				if o.notify != "NEVER" && word != "SUCCESS" && word != "FAILURE" && word != "DELAY" {
+					return usagef("-N %s: neither never nor a list of success, failure, delay", v)
+				}
+			}
+			return nil
+		}},
+		{"R", needsValue, "full|hdrs", "what a delivery report returns", func(o *options, v string) error {
+			o.ret = strings.ToUpper(v)
+			if o.ret != "FULL" && o.ret != "HDRS" {
+				return usagef("-R %s: neither full nor hdrs", v)
+			}
+			return nil
+		}},
+		{"V", needsValue, "id", "envelope id for delivery reports", func(o *options, v string) error {
+			if v == "" || len(v) > 100 || strings.ContainsFunc(v, func(r rune) bool { return r < ' ' || r > '~' }) {
+				return usagef("-V %q: not 1 to 100 printable ASCII characters", v)
+			}
+			o.envid = v
+			return nil
+		}},
+	}
+}
+
+func modeFlags() []flag {
+	return []flag{
+		{"b", needsValue, "mode", "m submit (default), p list the queue, v verify addresses, i rebuild aliases", setMode},
+		{"q", mayAttach, "[time]", "run the queue", setQueueRun},
+		{"I", noValue, "", "as -bi", func(o *options, _ string) error { o.mode = modeAliases; return nil }},
+	}
+}
+
+// setMode is -b.
+func setMode(o *options, v string) error {
+	switch v {
+	case "m":
+		o.mode = modeSubmit
+	case "s":
+		o.mode = modeSMTP
+	case "p":
+		o.mode = modeQueueList
+	case "P":
+		o.mode = modeQueueCount
+	case "i":
+		o.mode = modeAliases
+	case "v":
+		o.mode = modeVerify
+	case "h", "H":
+		o.mode = modeHostStat
+	case "d", "D", "l":
+		return usagef("-b%s: this is not a daemon", v)
+	case "t", "a":
+		return usagef("-b%s is not supported", v)
+	default:
+		return usagef("-b%s is no mode", v)
+	}
+	return nil
+}
+
+// setQueueRun is -q with a time, filters, or nothing.
+func setQueueRun(o *options, v string) error {
+	o.mode = modeQueueRun
+	if v == "" || v == "f" || v == "p" {
+		return nil
+	}
+	if v[0] == 'G' || v[0] == 'Q' {
+		return usagef("-q%s: there are no queue groups and no quarantine", v)
+	}
+	if v[0] == 'p' || v[0] >= '0' && v[0] <= '9' {
+		if !isInterval(strings.TrimPrefix(v, "p")) {
+			return usagef("-q%s: not a time such as 15m or 1h30m", v)
+		}
+		return nil
+	}
+	filter := strings.TrimPrefix(v, "!")
+	if filter == "" || !strings.Contains("IRS", filter[:1]) {
+		return usagef("-q%s is not known", v)
+	}
+	return nil
+}
+
+// isInterval reports a time as Sendmail writes it: numbers with s, m, h, d, w;
+// a number alone is minutes.
+func isInterval(s string) bool {
+	digits := 0
+	for i := range len(s) {
+		switch {
+		case s[i] >= '0' && s[i] <= '9':
+			digits++
+		case digits > 0 && strings.Contains("smhdw", s[i:i+1]):
+			digits = 0
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+// ignoredFlags have no meaning here, but callers pass them.
+func ignoredFlags() []flag {
+	nothing := func(*options, string) error { return nil }
+	var list []flag
+	for _, name := range []string{"m", "n", "G", "U", "x", "s", "c"} {
+		list = append(list, flag{name: name, apply: nothing})
+	}
+	for _, name := range []string{"A", "D", "M", "e", "p"} {
+		list = append(list, flag{name: name, value: needsValue, apply: nothing})
+	}
+	return append(list,
+		flag{name: "d", value: mayAttach, apply: nothing},
+		flag{name: "h", value: needsValue, apply: func(_ *options, v string) error {
+			if _, err := strconv.Atoi(v); err != nil {
+				return usagef("-h %s: not a number", v)
+			}
+			return nil
+		}})
+}
+
+// helpText is --help.
+func helpText(name string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "usage: %s [options] [address ...] < message\n\nReads a message and relays it to the smarthost of smarthost.toml.\n\n", name)
+	for _, f := range flags() {
+		if f.help == "" {
+			continue
+		}
+		dashes := "-"
+		if len(f.name) > 1 {
+			dashes = "--"
+		}
+		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(dashes+f.name+" "+f.arg), f.help)
+	}
+	b.WriteString("\nOther options of Sendmail and Postfix are accepted and do nothing.\nsendmail(8), smarthost.toml(5)\n")
+	return b.String()
+}
+
+// flagNames are all options as the man page has them.
+func flagNames() []string {
+	var names []string
+	for _, f := range flags() {
+		names = append(names, f.name)
+	}
+	return names
+}

@@ -1,0 +1,111 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/base32"
+	"os"
+	"os/user"
+	"strconv"
+	"strings"
+
+	"postern/internal/config"
+	"postern/internal/headers"
+)
+
+// person is who calls us.
+type person struct {
+	login    string
+	fullName string // from the account's GECOS field
+}
+
+// caller looks the user up. An account without a name, as in containers that
+// run under any uid, is called by $LOGNAME or its number.
+func (a *app) caller() person {
+	uid := strconv.Itoa(os.Getuid())
+	u, err := user.LookupId(uid)
+	if err == nil && u.Username != "" {
+		name, _, _ := strings.Cut(u.Name, ",")
+		return person{login: u.Username, fullName: strings.ReplaceAll(name, "&", capital(u.Username))}
+	}
+	if name := a.getenv("LOGNAME"); !a.privileged && isLogin(name) {
+		return person{login: name}
+	}
+	return person{login: "uid" + uid}
+}
+
+// capital is a login name as GECOS "&" stands for it.
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+func isLogin(s string) bool {
+	return s != "" && len(s) <= 64 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && r != '_' && r != '.' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	})
+}
+
+// mailDomain is what names without a domain get: the configured one, the first
+// word of /etc/mailname, or this host's full name.
+func mailDomain(cfg *config.Config, host string) string {
+	if cfg.Domain != "" {
+		return cfg.Domain
+	}
+	if text, err := os.ReadFile("/etc/mailname"); err == nil {
+		if words := strings.Fields(string(text)); len(words) > 0 {
+			if d, err := headers.ToASCII(words[0]); err == nil {
+				return d
+			}
+		}
+	}
+	return host
+}
+
+// fullHostname is the host's name with its domain, as /etc/hosts has it. DNS is
+// not asked: it may keep us waiting.
+func fullHostname() string {
+	name, err := os.Hostname()
+	if err != nil || name == "" {
+		return "localhost"
+	}
+	if strings.Contains(name, ".") {
+		return name
+	}
+	text, err := os.ReadFile("/etc/hosts")
+	if err != nil {
+		return name
+	}
+	return fullNameIn(text, name)
+}
+
+// fullNameIn finds the first name with a domain on the line of hosts that has
+// name.
+func fullNameIn(hosts []byte, name string) string {
+	lines := bufio.NewScanner(bytes.NewReader(hosts))
+	for lines.Scan() {
+		line, _, _ := strings.Cut(lines.Text(), "#")
+		words := strings.Fields(line)
+		for _, w := range words[min(1, len(words)):] {
+			if w != name {
+				continue
+			}
+			for _, full := range words[1:] {
+				if strings.HasPrefix(full, name+".") {
+					return full
+				}
+			}
+		}
+	}
+	return name
+}
+
+// random gives n random bits, a multiple of 5, as lower-case letters and digits.
+func random(n int) string {
+	raw := make([]byte, (n+7)/8)
+	rand.Read(raw) // never fails (crypto/rand)
+	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(raw))[:n/5]
+}

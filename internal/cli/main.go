@@ -1,0 +1,206 @@
+// Package cli is the edge of postern: the command line, the environment, the
+// user who calls, messages to people, and the exit status. Nothing else in the
+// module knows the numbers of sysexits(3), the clock or the environment.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"postern/internal/config"
+	"postern/internal/maillog"
+)
+
+// Exit statuses of sysexits(3).
+const (
+	exOK          = 0
+	exUsage       = 64 // wrong options, or nobody named
+	exDataErr     = 65 // bad message or address
+	exNoInput     = 66 // there is no standard input
+	exNoUser      = 67 // a recipient does not exist
+	exNoHost      = 68 // the smarthost's name does not exist
+	exUnavailable = 69 // refused for good
+	exSoftware    = 70 // a fault of ours
+	exOSErr       = 71
+	exIOErr       = 74
+	exTempFail    = 75 // nothing was kept, try again
+	exProtocol    = 76 // what came was no SMTP
+	exNoPerm      = 77 // login refused, or not allowed
+	exConfig      = 78
+)
+
+// version is set by the linker.
+var version = "devel"
+
+// app is one run of a command.
+type app struct {
+	name   string // of the command, for messages
+	argv   []string
+	in     *os.File
+	out    io.Writer
+	err    io.Writer
+	getenv func(string) string
+	now    func() time.Time
+	log    *maillog.Logger
+	// privileged is set when we run with more rights than our caller: then
+	// nothing of his may choose files or read the environment.
+	privileged bool
+}
+
+// Main runs the command that argv[0] names and returns its exit status.
+func Main(argv []string, in *os.File, out, errw io.Writer) int {
+	name := "sendmail"
+	if len(argv) > 0 {
+		name = filepath.Base(argv[0])
+	}
+	a := &app{
+		name: name, argv: argv, in: in, out: out, err: errw, now: time.Now,
+		getenv:     os.Getenv,
+		privileged: os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid(),
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	defer func() { a.log.Close() }()
+	return a.run(ctx)
+}
+
+// run parses the command line and does what its mode asks for.
+func (a *app) run(ctx context.Context) int {
+	o, err := parse(a.argv)
+	if err != nil {
+		if !a.asksForDialogue() {
+			a.drain()
+		}
+		return a.fail(exUsage, err)
+	}
+	switch o.mode {
+	case modeHelp:
+		return a.print(helpText(a.name))
+	case modeVersion:
+		return a.print("postern " + version + "\n")
+	case modeAliases, modeHostStat, modeQueueRun:
+		return exOK // without a spool there is nothing to do
+	case modeQueueCount:
+		return a.print("0\n")
+	case modeQueueList:
+		return a.queueList(o)
+	case modeSMTP:
+		return a.fail(exUsage, errors.New("SMTP on standard input (-bs) is not supported by this version"))
+	case modeVerify:
+		return a.verify(ctx, o)
+	case modeCheck:
+		return a.check(ctx, o)
+	case modeServerInfo:
+		return a.serverInfo(ctx, o)
+	}
+	return a.submit(ctx, o)
+}
+
+// queueList is mailq without a spool.
+func (a *app) queueList(o *options) int {
+	if o.jsonList {
+		return exOK // one object a message, and there is none
+	}
+	return a.print("Mail queue is empty\n")
+}
+
+// print writes to standard output.
+func (a *app) print(text string) int {
+	if _, err := io.WriteString(a.out, text); err != nil {
+		return a.fail(exIOErr, err)
+	}
+	return exOK
+}
+
+// say writes one line to standard error, the command's name in front.
+func (a *app) say(format string, args ...any) {
+	// Nobody could be told that standard error is gone.
+	_, _ = fmt.Fprintf(a.err, "%s: %s\n", a.name, strings.TrimSpace(fmt.Sprintf(format, args...)))
+}
+
+// fail says what is wrong and gives the status back.
+func (a *app) fail(status int, err error) int {
+	for line := range strings.Lines(err.Error()) {
+		a.say("%s", strings.TrimSuffix(line, "\n"))
+	}
+	return status
+}
+
+// asksForDialogue reports a -b mode other than -bm: such a caller waits for us
+// to speak, so its input must not be waited for.
+func (a *app) asksForDialogue() bool {
+	for _, arg := range a.argv[min(1, len(a.argv)):] {
+		if strings.HasPrefix(arg, "-b") && arg != "-bm" {
+			return true
+		}
+	}
+	return false
+}
+
+// drain reads standard input to its end before we exit without having used it:
+// many callers die of SIGPIPE otherwise. A person at a terminal is not waited
+// for.
+func (a *app) drain() {
+	if a.in == nil {
+		return
+	}
+	if _, err := unix.IoctlGetTermios(int(a.in.Fd()), unix.TCGETS); err == nil {
+		return
+	}
+	// The input is not wanted, so how it ends does not matter.
+	_, _ = io.Copy(io.Discard, a.in)
+}
+
+// noInput reports that there is no standard input. The Go runtime opens
+// /dev/null for reading and writing where descriptor 0 is closed.
+func (a *app) noInput() bool {
+	if a.in == nil {
+		return true
+	}
+	fd := int(a.in.Fd())
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	if err != nil {
+		return true
+	}
+	var st, null unix.Stat_t
+	if unix.Fstat(fd, &st) != nil || unix.Stat("/dev/null", &null) != nil {
+		return false
+	}
+	return flags&unix.O_ACCMODE == unix.O_RDWR && st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == null.Rdev
+}
+
+// load reads the configuration and opens the log it names.
+func (a *app) load(o *options) (*config.Config, int) {
+	if a.privileged && (o.config != "" || o.trace != "") {
+		return nil, a.fail(exNoPerm, errors.New("-C and -X are not allowed with more rights than the caller's"))
+	}
+	cfg, err := config.Load(config.Source{Explicit: o.config, Getenv: a.getenv, Privileged: a.privileged})
+	if errors.Is(err, config.ErrNoConfig) {
+		status := a.fail(exConfig, err)
+		a.say("%s", strings.ReplaceAll(config.Hint(), "\n    ", "\n  "))
+		return nil, status
+	}
+	if err != nil {
+		return nil, a.fail(exConfig, err)
+	}
+	for _, w := range cfg.Warnings {
+		a.say("warning: %s", w)
+	}
+	tag := "postern/" + a.name
+	if o.logTag != "" {
+		tag = o.logTag
+	}
+	host, _ := os.Hostname() // the log can do without
+	a.log = maillog.Open(maillog.Options{To: cfg.Log.To, Format: cfg.Log.Format, Tag: tag, Host: host,
+		PID: os.Getpid(), Now: a.now, Stderr: a.err})
+	return cfg, exOK
+}

@@ -1,0 +1,77 @@
+package cli
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"syscall"
+)
+
+// tracer is what -v and -X ask for: the dialogue on standard error and at the
+// end of a file. Secrets and content never come to it. It is nil without them.
+func (a *app) tracer(o *options) (trace func(byte, string), done func(), err error) {
+	var to []io.Writer
+	done = func() {}
+	if o.verbose {
+		to = append(to, a.err)
+	}
+	if o.trace != "" {
+		f, err := os.OpenFile(o.trace, os.O_WRONLY|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+		if err != nil {
+			return nil, nil, fmt.Errorf("-X: %w", err)
+		}
+		w := bufio.NewWriter(f)
+		to = append(to, w)
+		done = func() {
+			if err := w.Flush(); err != nil {
+				a.say("-X: %v", err)
+			}
+			if err := f.Close(); err != nil {
+				a.say("-X: %v", err)
+			}
+		}
+	}
+	if len(to) == 0 {
+		return nil, done, nil
+	}
+	w := io.MultiWriter(to...)
+	return func(direction byte, line string) {
+		// A dialogue that cannot be shown must not stop the mail.
+		_, _ = fmt.Fprintf(w, "%c %s\n", direction, line)
+	}, done, nil
+}
+
+// showDryRun prints envelope, changes and final header.
+func (a *app) showDryRun(s *submission) int {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Envelope sender: <%s>\n", s.env.Sender)
+	for _, r := range s.env.Recipients {
+		fmt.Fprintf(&b, "Recipient: <%s>\n", r)
+	}
+	for _, bad := range s.bad {
+		fmt.Fprintf(&b, "Not a recipient: %s\n", bad)
+	}
+	for _, c := range s.changes {
+		fmt.Fprintf(&b, "Change: %s: %s\n", c.Field, c.Rule)
+	}
+	fmt.Fprintf(&b, "Size: %d octets\n\n", s.msg.Size())
+	b.WriteString(visible(s.msg.Header()))
+	status := a.print(b.String())
+	if status == exOK && len(s.bad) > 0 {
+		return exDataErr
+	}
+	return status
+}
+
+// visible is a header for a terminal: LF line ends, controls shown as "?".
+func visible(header []byte) string {
+	text := strings.ReplaceAll(string(header), "\r\n", "\n")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' && r != '\n' && r != '\t' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, text)
+}
