@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"postern/internal/config"
 	"postern/internal/headers"
@@ -21,6 +22,7 @@ type submission struct {
 	env     relay.Envelope
 	bad     []*headers.BadAddress // recipients that are no addresses
 	msg     *message.Message
+	msgID   string
 	changes []headers.Change
 }
 
@@ -133,6 +135,7 @@ func (a *app) complete(o *options, cfg *config.Config, block *headers.Block, bod
 	}
 	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: sender, SenderNull: null, FullName: name,
 		Date: a.now(), MessageID: random(95) + "@" + domain})
+	s.msgID, _ = block.Get("Message-ID")
 	s.msg = message.New(block.Bytes(), body)
 	return s, nil
 }
@@ -190,7 +193,7 @@ func (a *app) send(ctx context.Context, o *options, cfg *config.Config, s *submi
 		return a.fail(exIOErr, err)
 	}
 	defer closeTrace()
-	a.log.Accepted(s.id, s.env.Sender, os.Getuid(), s.msg.Size(), len(s.env.Recipients), "")
+	a.log.Accepted(s.id, s.env.Sender, os.Getuid(), s.msg.Size(), len(s.env.Recipients), strings.Trim(s.msgID, "<>"))
 	r := a.relay(cfg, trace)
 	outcomes := r.Deliver(ctx, s.id, s.env, s.msg)
 	if o.report == "json" {

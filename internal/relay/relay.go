@@ -29,7 +29,7 @@ type Relay struct {
 	Config *config.Config
 	Log    *maillog.Logger
 	Now    func() time.Time
-	Host   string            // this host's full name, for EHLO
+	Host   string             // this host's full name, for EHLO
 	Trace  func(byte, string) // of the dialogue, secrets masked; may be nil
 }
 

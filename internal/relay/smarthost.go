@@ -49,4 +49,3 @@ func tlsMode(s string) smtp.TLSMode {
 	}
 	return smtp.Opportunistic
 }
-

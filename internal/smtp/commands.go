@@ -62,7 +62,7 @@ func (c *Client) query(ctx context.Context, verb, address string, options []stri
 	}
 	utf8 := !isASCII(address) || slices.ContainsFunc(options, func(o string) bool { return strings.EqualFold(o, "SMTPUTF8") })
 	if utf8 && !c.ext.Has("SMTPUTF8") {
-		return Reply{}, c.unsupported(StageCommand, "SMTPUTF8")
+		return Reply{}, c.noUTF8(StageCommand)
 	}
 	r, err := c.command(StageCommand, strings.Join(words, " "), "")
 	if err == nil && !slices.Contains(codes, r.Code) {
@@ -134,6 +134,11 @@ func (c *Client) invalid(stage Stage, address, what string) *Error {
 // unsupported is something that the server does not offer.
 func (c *Client) unsupported(stage Stage, extension string) *Error {
 	return &Error{Stage: stage, Host: c.name, Err: because(ErrNotSupported, errors.New("the server does not offer "+extension))}
+}
+
+// noUTF8 is an address that the server cannot take.
+func (c *Client) noUTF8(stage Stage) *Error {
+	return &Error{Stage: stage, Host: c.name, Err: because(ErrUTF8, errors.New("the server does not offer SMTPUTF8, which an address in UTF-8 needs"))}
 }
 
 // checkWord refuses a parameter that is more than one word.

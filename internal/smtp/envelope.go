@@ -65,7 +65,7 @@ func (c *Client) mailLine(e *Envelope, size int64) (string, error) {
 	}
 	if c.needsUTF8(e) {
 		if !c.ext.Has("SMTPUTF8") {
-			return "", c.unsupported(StageMail, "SMTPUTF8, which an address in UTF-8 needs")
+			return "", c.noUTF8(StageMail)
 		}
 		line += " SMTPUTF8"
 	}

@@ -48,6 +48,9 @@ var (
 	ErrNotOffered = errors.New("smtp: STARTTLS is not offered")
 	// ErrNotSupported is something that the message needs and the server lacks.
 	ErrNotSupported = errors.New("smtp: not supported by the server")
+	// ErrUTF8 is an address in UTF-8 for a server without SMTPUTF8; also
+	// ErrNotSupported.
+	ErrUTF8 = errors.New("smtp: SMTPUTF8 is not offered")
 	// ErrAuthUnavailable is a server without a mechanism that we may use.
 	ErrAuthUnavailable = errors.New("smtp: no usable authentication mechanism")
 	// ErrPlaintextAuth is a login that would show the secret on the wire.
@@ -157,7 +160,7 @@ func (e *Error) Is(kind error) bool {
 	case ErrReadTimeout:
 		return e.Timeout() && e.Stage != StageConnect && e.Stage != StageResolve
 	case ErrNotSupported:
-		return errors.Is(e.Err, ErrTooLarge)
+		return errors.Is(e.Err, ErrTooLarge) || errors.Is(e.Err, ErrUTF8)
 	case ErrDisconnected:
 		return e.Code == CodeServiceNotAvailable
 	}
@@ -173,7 +176,7 @@ func (e *Error) Temporary() bool {
 	if e.Code > 0 {
 		return e.Code/100 != 5
 	}
-	for _, forever := range []error{ErrNotSupported, ErrTooLarge, ErrInvalid, ErrNoSender, ErrNoRecipients} {
+	for _, forever := range []error{ErrNotSupported, ErrUTF8, ErrTooLarge, ErrInvalid, ErrNoSender, ErrNoRecipients} {
 		if errors.Is(e.Err, forever) {
 			return false
 		}

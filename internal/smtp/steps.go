@@ -31,7 +31,7 @@ func (c *Client) Mail(ctx context.Context, sender string, parameters ...string) 
 	}
 	if utf8 {
 		if !c.ext.Has("SMTPUTF8") {
-			return Reply{}, c.unsupported(StageMail, "SMTPUTF8, which an address in UTF-8 needs")
+			return Reply{}, c.noUTF8(StageMail)
 		}
 		line += " SMTPUTF8"
 	}
