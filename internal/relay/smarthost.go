@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"strings"
+
 	"postern/internal/smtp"
 )
 
@@ -22,8 +24,8 @@ func (r *Relay) SMTP() smtp.Config {
 	if h.Token.IsSet() {
 		c.Token = h.Token.Read
 	}
-	if c.LocalName == "" {
-		c.LocalName = r.Host
+	if c.LocalName == "" && strings.Contains(r.Host, ".") {
+		c.LocalName = r.Host // else the address literal: a bare name is no domain (RFC 5321 4.1.1.1)
 	}
 	return c
 }

@@ -23,6 +23,9 @@ type Answer struct {
 // Say is an answer of whole lines.
 func Say(lines ...string) Answer { return Answer{Text: strings.Join(lines, "\r\n") + "\r\n"} }
 
+// Half is the beginning of an answer, after which the server closes.
+func Half(text string) Answer { return Answer{Text: text, Then: Close} }
+
 // And gives an answer an action.
 func (a Answer) And(then Action) Answer {
 	a.Then = then

@@ -1,14 +1,10 @@
 package smtptest
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"io"
 	"net"
-	"strings"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -29,6 +25,9 @@ type Session struct {
 	Messages [][]byte // content, dots undone
 	TLS      bool
 	Early    string // what the client sent ahead of a TLS handshake
+	// Err is why the session ended other than by QUIT or by the script, io.EOF
+	// if the client just left. It is there once the server is closed.
+	Err error
 }
 
 // Server talks to clients as its script says. Sessions are bounded in time.
@@ -41,6 +40,7 @@ type Server struct {
 	sessions []*Session
 	conns    []net.Conn
 	counts   map[string]int
+	closed   bool
 }
 
 // Start makes a server that listens.
@@ -82,6 +82,7 @@ func (s *Server) Port() int { return s.l.Addr().(*net.TCPAddr).Port }
 func (s *Server) Close() {
 	s.l.Close()
 	s.mu.Lock()
+	s.closed = true
 	for _, c := range s.conns {
 		c.Close()
 	}
@@ -89,11 +90,22 @@ func (s *Server) Close() {
 	s.wg.Wait()
 }
 
-// Sessions are those that clients began, in order. Call it when they are done.
+// Sessions are those that clients began, in order, as they are at the moment.
+// What a client said is in there before the client gets the answer.
 func (s *Server) Sessions() []*Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return append([]*Session(nil), s.sessions...)
+	var out []*Session
+	for _, c := range s.sessions {
+		now := *c
+		now.Commands = slices.Clone(c.Commands)
+		now.Messages = nil
+		for _, m := range c.Messages {
+			now.Messages = append(now.Messages, bytes.Clone(m))
+		}
+		out = append(out, &now)
+	}
+	return out
 }
 
 func (s *Server) accept() {
@@ -102,15 +114,20 @@ func (s *Server) accept() {
 		if err != nil {
 			return
 		}
-		c := &Session{}
 		s.mu.Lock()
+		if s.closed {
+			s.mu.Unlock()
+			conn.Close()
+			return
+		}
+		c := &Session{}
 		s.sessions = append(s.sessions, c)
 		s.conns = append(s.conns, conn)
 		s.mu.Unlock()
 		s.wg.Go(func() {
-			d := &dialogue{s: s, conn: conn, session: c}
-			d.run()
-			d.conn.Close()
+			defer conn.Close()
+			d := &dialogue{s: s, conn: conn, raw: conn, session: c}
+			d.end(d.run())
 		})
 	}
 }
@@ -126,166 +143,4 @@ func (s *Server) next(key string) Answer {
 	n := s.counts[key]
 	s.counts[key]++
 	return list[min(n, len(list)-1)]
-}
-
-// dialogue is a session under way.
-type dialogue struct {
-	s       *Server
-	conn    net.Conn
-	r       *bufio.Reader
-	session *Session
-	chunks  []byte
-}
-
-var errDone = errors.New("done")
-
-func (d *dialogue) run() {
-	d.conn.SetDeadline(time.Now().Add(d.s.o.Timeout))
-	if d.s.o.Implicit {
-		if !d.secure() {
-			return
-		}
-	}
-	d.r = bufio.NewReader(d.conn)
-	err := d.answer(d.s.next("_banner"))
-	for err == nil {
-		err = d.command()
-	}
-}
-
-func (d *dialogue) line() (string, error) {
-	line, err := d.r.ReadString('\n')
-	if err != nil {
-		return "", err
-	}
-	return strings.TrimRight(line, "\r\n"), nil
-}
-
-func (d *dialogue) note(command string) {
-	d.s.mu.Lock()
-	defer d.s.mu.Unlock()
-	d.session.Commands = append(d.session.Commands, command)
-}
-
-func (d *dialogue) command() error {
-	line, err := d.line()
-	if err != nil {
-		return err
-	}
-	d.note(line)
-	upper := strings.ToUpper(line)
-	if strings.HasPrefix(upper, "BDAT ") {
-		return d.chunk(upper)
-	}
-	a := d.s.next(d.s.o.Script.find(line))
-	if err := d.answer(a); err != nil {
-		return err
-	}
-	switch {
-	case upper == "DATA" && strings.HasPrefix(a.Text, "354"):
-		return d.data()
-	case strings.HasPrefix(a.Text, "334"):
-		return d.challenge()
-	case upper == "QUIT":
-		return errDone
-	}
-	return nil
-}
-
-// challenge reads answers to 334 until something else is said.
-func (d *dialogue) challenge() error {
-	for {
-		line, err := d.line()
-		if err != nil {
-			return err
-		}
-		d.note("_line " + line)
-		a := d.s.next("_line")
-		if err := d.answer(a); err != nil || !strings.HasPrefix(a.Text, "334") {
-			return err
-		}
-	}
-}
-
-func (d *dialogue) data() error {
-	var content bytes.Buffer
-	for {
-		line, err := d.r.ReadString('\n')
-		if err != nil {
-			return err
-		}
-		if line == ".\r\n" {
-			break
-		}
-		content.WriteString(strings.TrimPrefix(line, "."))
-	}
-	d.keep(content.Bytes())
-	return d.answer(d.s.next("_content"))
-}
-
-func (d *dialogue) chunk(upper string) error {
-	var n int
-	if _, err := fmt.Sscanf(upper, "BDAT %d", &n); err != nil {
-		return err
-	}
-	buf := make([]byte, n)
-	if _, err := io.ReadFull(d.r, buf); err != nil {
-		return err
-	}
-	d.chunks = append(d.chunks, buf...)
-	if !strings.HasSuffix(upper, " LAST") {
-		return d.answer(d.s.next("_chunk"))
-	}
-	d.keep(d.chunks)
-	d.chunks = nil
-	return d.answer(d.s.next("_content"))
-}
-
-func (d *dialogue) keep(content []byte) {
-	d.s.mu.Lock()
-	defer d.s.mu.Unlock()
-	d.session.Messages = append(d.session.Messages, content)
-}
-
-func (d *dialogue) answer(a Answer) error {
-	step := len(a.Text)
-	if a.EveryByte {
-		step = 1
-	}
-	for text := a.Text; text != ""; text = text[min(step, len(text)):] {
-		if _, err := io.WriteString(d.conn, text[:min(step, len(text))]); err != nil {
-			return err
-		}
-	}
-	switch a.Then {
-	case Close:
-		return errDone
-	case Reset:
-		if c, ok := d.conn.(*net.TCPConn); ok {
-			c.SetLinger(0)
-		}
-		return errDone
-	case Silence:
-		io.Copy(io.Discard, d.conn)
-		return errDone
-	case StartTLS:
-		early, _ := d.r.Peek(d.r.Buffered())
-		d.session.Early = string(early)
-		if !d.secure() {
-			return errDone
-		}
-		d.r = bufio.NewReader(d.conn)
-	}
-	return nil
-}
-
-func (d *dialogue) secure() bool {
-	secure := tls.Server(d.conn, d.s.o.TLS)
-	if secure.Handshake() != nil {
-		return false
-	}
-	d.s.mu.Lock()
-	defer d.s.mu.Unlock()
-	d.conn, d.session.TLS = secure, true
-	return true
 }

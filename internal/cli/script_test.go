@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"postern/internal/smtptest"
+)
+
+// TestMain lets the scripts run this binary under the names of the commands.
+func TestMain(m *testing.M) {
+	command := func() { os.Exit(Main(os.Args, os.Stdin, os.Stdout, os.Stderr)) }
+	testscript.Main(m, map[string]func(){"sendmail": command, "mailq": command, "newaliases": command})
+}
+
+// TestScripts runs what the manual pages promise. The verbs beside those of
+// testscript:
+//
+//	rc N command…            run it, its exit status must be N
+//	smarthost [answers [more]]  start a server and write smarthost.toml for it;
+//	                         answers has lines "beginning of a command|reply[|action]",
+//	                         more is appended to the [smarthost] table
+//	received FILE            write what the last server heard: commands, then
+//	                         messages with "| " in front of each line
+//	unsent                   the last server got no message
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir: filepath.Join("..", "..", "testdata", "script"),
+		Setup: func(e *testscript.Env) error {
+			e.Setenv("HOME", e.WorkDir)
+			e.Setenv("TMPDIR", e.WorkDir)
+			e.Values[servers{}] = &[]*smtptest.Server{}
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"rc": cmdRC, "smarthost": cmdSmarthost, "received": cmdReceived, "unsent": cmdUnsent,
+		},
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+	})
+}
+
+// servers is the key of those that a script has started.
+type servers struct{}
+
+func cmdRC(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: rc N command…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		got = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%v", err)
+	}
+	if got != want {
+		ts.Fatalf("exit status %d, want %d", got, want)
+	}
+}
+
+func cmdSmarthost(ts *testscript.TestScript, neg bool, args []string) {
+	script := smtptest.Polite("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE 100000000")
+	if len(args) > 0 {
+		script = answers(ts, script, ts.ReadFile(args[0]))
+	}
+	s, err := smtptest.Start(smtptest.Options{Script: script})
+	ts.Check(err)
+	ts.Defer(s.Close)
+	list := ts.Value(servers{}).(*[]*smtptest.Server)
+	*list = append(*list, s)
+	more := ""
+	if len(args) > 1 {
+		more = ts.ReadFile(args[1])
+	}
+	toml := fmt.Sprintf("domain = \"client.example\"\n\n[log]\nto = %q\n\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\ncommand_timeout = \"2s\"\n%s",
+		ts.MkAbs("log"), s.Port(), more)
+	ts.Check(os.WriteFile(ts.MkAbs("smarthost.toml"), []byte(toml), 0o600))
+	ts.Setenv("POSTERN_CONFIG", ts.MkAbs("smarthost.toml"))
+	ts.Setenv("PORT", strconv.Itoa(s.Port()))
+}
+
+// answers reads the changes to a script.
+func answers(ts *testscript.TestScript, script smtptest.Script, text string) smtptest.Script {
+	actions := map[string]smtptest.Action{"": smtptest.GoOn, "close": smtptest.Close, "reset": smtptest.Reset, "silence": smtptest.Silence}
+	for line := range strings.Lines(text) {
+		parts := strings.Split(strings.TrimSuffix(line, "\n"), "|")
+		if len(parts) < 2 {
+			ts.Fatalf("no answer in %q", line)
+		}
+		a := smtptest.Say(strings.Split(parts[1], `\n`)...)
+		if parts[1] == "" {
+			a = smtptest.Answer{}
+		}
+		if len(parts) > 2 {
+			action, ok := actions[parts[2]]
+			if !ok {
+				ts.Fatalf("no such action: %q", parts[2])
+			}
+			a = a.And(action)
+		}
+		script = script.With(parts[0], a)
+	}
+	return script
+}
+
+// sessions are those of the last server.
+func sessions(ts *testscript.TestScript) []*smtptest.Session {
+	list := *ts.Value(servers{}).(*[]*smtptest.Server)
+	if len(list) == 0 {
+		return nil
+	}
+	return list[len(list)-1].Sessions()
+}
+
+func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: received FILE")
+	}
+	var b strings.Builder
+	for _, s := range sessions(ts) {
+		for _, c := range s.Commands {
+			b.WriteString(c + "\n")
+		}
+		for _, m := range s.Messages {
+			for line := range strings.Lines(string(m)) {
+				b.WriteString("| " + strings.ReplaceAll(line, "\r\n", "\n"))
+			}
+		}
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+}
+
+func cmdUnsent(ts *testscript.TestScript, neg bool, args []string) {
+	for _, s := range sessions(ts) {
+		for _, m := range s.Messages {
+			// A lone dot is how a client declines a DATA that it no longer wants.
+			if len(m) > 0 {
+				ts.Fatalf("a message was sent: %q", m)
+			}
+		}
+	}
+}
