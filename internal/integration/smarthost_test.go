@@ -4,9 +4,12 @@ package integration
 
 import (
 	"fmt"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -273,4 +276,56 @@ func TestCheck(t *testing.T) {
 		t.Errorf("%+v", got)
 	}
 	has(t, "stdout", got.stdout, "TLS 1.3", "PIPELINING", "SCRAM-SHA-256", "smarthost.test")
+}
+
+// A message of 100 MB passes through in bounded memory, with and without TLS.
+func TestMemory(t *testing.T) {
+	const most = 32 << 10 // KiB
+	for name, text := range map[string]string{
+		"plain": fmt.Sprintf("host = \"127.0.0.1\"\nport = %d\n", portPlain),
+		"tls":   login(portSubmission, "starttls", ""),
+		"bare":  fmt.Sprintf("host = \"127.0.0.1\"\nport = %d\n", portBare), // 8-bit text has to be encoded
+	} {
+		t.Run(name, func(t *testing.T) {
+			configure(t, text)
+			line := strings.Repeat("text ", 13) + "ü\n"
+			cmd := exec.Command(sendmail, "-i", mailbox(t, "to"))
+			cmd.Stdin = io.MultiReader(strings.NewReader("Subject: big\n\n"), &repeated{line: line, left: 100 << 20 / len(line)})
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %s", err, out)
+			}
+			if rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; rss > most {
+				t.Errorf("%d KiB of memory, want at most %d", rss, most)
+			} else {
+				t.Logf("%d KiB of memory", rss)
+			}
+		})
+	}
+}
+
+// repeated yields a line many times.
+type repeated struct {
+	line string
+	left int
+	rest string
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	n := 0
+	for n < len(p) {
+		if r.rest == "" {
+			if r.left == 0 {
+				break
+			}
+			r.left--
+			r.rest = r.line
+		}
+		k := copy(p[n:], r.rest)
+		r.rest = r.rest[k:]
+		n += k
+	}
+	if n == 0 {
+		return 0, io.EOF
+	}
+	return n, nil
 }

@@ -17,7 +17,6 @@ type link struct {
 	trace   func(direction byte, line string)
 	err     error // the first failure; it stays
 	ctx     context.Context
-	unwatch func() bool
 }
 
 // readBuffer and writeBuffer are in octets. What is written waits in the buffer
