@@ -26,7 +26,7 @@ type Session struct {
 	TLS      bool
 	Early    string // what the client sent ahead of a TLS handshake
 	// Err is why the session ended other than by QUIT or by the script, io.EOF
-	// if the client just left. It is there once the server is closed.
+	// if the client just left. It is there once Wait or Close has returned.
 	Err error
 }
 
@@ -87,6 +87,12 @@ func (s *Server) Close() {
 		c.Close()
 	}
 	s.mu.Unlock()
+	s.wg.Wait()
+}
+
+// Wait takes no more clients and waits until those there are have left.
+func (s *Server) Wait() {
+	s.l.Close()
 	s.wg.Wait()
 }
 

@@ -103,7 +103,8 @@ func TestServerChunks(t *testing.T) {
 	}
 	c.send("BDAT -1\r\n")
 	c.wantEnd("")
-	s.Close()
+	c.conn.Close()
+	s.Wait()
 	if err := s.Sessions()[0].Err; err == nil || !strings.Contains(err.Error(), "BDAT -1") {
 		t.Errorf("Err = %v", err)
 	}
@@ -135,12 +136,13 @@ func TestServerStartTLS(t *testing.T) {
 	if got := s.Sessions()[0]; !got.TLS || got.Early != "" || len(got.Commands) != 3 {
 		t.Errorf("session %+v", got)
 	}
+	c.conn.Close()
 
 	early := dial(t, "tcp", s.Addr())
 	early.send("STARTTLS\r\nNOOP\r\n")
 	early.want("220 ", "220 ")
 	early.conn.Close()
-	s.Close()
+	s.Wait()
 	if got := s.Sessions()[1]; got.Early != "NOOP\r\n" || got.TLS || got.Err == nil {
 		t.Errorf("session %+v", got)
 	}
@@ -161,7 +163,7 @@ func TestServerUnix(t *testing.T) {
 	c := dial(t, "unix", s.Addr())
 	c.want("220 a")
 	c.conn.Close()
-	s.Close()
+	s.Wait()
 	if err := s.Sessions()[0].Err; err != io.EOF {
 		t.Errorf("Err = %v", err)
 	}
