@@ -139,7 +139,7 @@ func (b *Block) Prepend(name, value string) error { return b.insert(b.afterTrace
 
 func (b *Block) insert(at int, name, value string) error {
 	line := []byte(name + ": " + value + "\r\n")
-	if strings.ContainsAny(value, "\r\n\x00") || nameEnd(line) != len(name) || line[len(name)] != ':' {
+	if name == "" || strings.ContainsAny(value, "\r\n\x00") || nameEnd(line) != len(name) || line[len(name)] != ':' {
 		return ErrBadField
 	}
 	field := newField(fold(line))
