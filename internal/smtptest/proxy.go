@@ -1,8 +1,8 @@
 package smtptest
 
 import (
-	"bytes"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -11,9 +11,12 @@ import (
 // ProxyOptions say what a Proxy does to the link.
 type ProxyOptions struct {
 	RoundTrip time.Duration // half of it in each direction
-	// CutAfter cuts the link as soon as the client has sent this text; the server
-	// gets it. CutBefore cuts it before an answer with this text gets through.
+	// CutAfter cuts the link when the client has sent this text: the server gets it
+	// and nothing more. CutBefore cuts it when an answer has this text: the client
+	// gets what came before it and nothing more.
 	CutAfter, CutBefore string
+	// CutAfterClientBytes cuts the link when the server has got so many octets.
+	CutAfterClientBytes int64
 }
 
 // Proxy is a link between a client and a server.
@@ -25,28 +28,49 @@ type Proxy struct {
 
 	mu          sync.Mutex
 	turnarounds int
-	conns       []net.Conn
+	links       []*link
+	closed      bool
+	stalled     bool
 }
 
-// NewProxy makes a proxy for a test, which ends it.
-func NewProxy(t testing.TB, target string, o ProxyOptions) *Proxy {
-	t.Helper()
+// StartProxy makes a proxy in front of target, a TCP address or the path of a
+// socket.
+func StartProxy(target string, o ProxyOptions) (*Proxy, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	p := &Proxy{o: o, target: target, l: l}
 	p.wg.Go(p.accept)
-	t.Cleanup(func() {
-		l.Close()
-		p.Cut()
-		p.wg.Wait()
-	})
+	return p, nil
+}
+
+// NewProxy is StartProxy for a test, which ends the proxy.
+func NewProxy(t testing.TB, target string, o ProxyOptions) *Proxy {
+	t.Helper()
+	p, err := StartProxy(target, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.Close)
 	return p
 }
 
-// Port is where clients connect.
+// Addr is where clients connect, "127.0.0.1:port".
+func (p *Proxy) Addr() string { return p.l.Addr().String() }
+
+// Port is its port.
 func (p *Proxy) Port() int { return p.l.Addr().(*net.TCPAddr).Port }
+
+// Close ends the proxy with all connections.
+func (p *Proxy) Close() {
+	p.mu.Lock()
+	p.closed = true
+	p.mu.Unlock()
+	p.l.Close()
+	p.Cut()
+	p.wg.Wait()
+}
 
 // Turnarounds is how often a client waited for the server: the flights that it
 // sent after having heard something.
@@ -60,9 +84,16 @@ func (p *Proxy) Turnarounds() int {
 func (p *Proxy) Cut() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, c := range p.conns {
-		c.Close()
+	for _, l := range p.links {
+		l.cut()
 	}
+}
+
+// Stall keeps all connections and lets nothing through any more.
+func (p *Proxy) Stall() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stalled = true
 }
 
 func (p *Proxy) accept() {
@@ -71,90 +102,38 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", p.target)
+		network := "tcp"
+		if strings.HasPrefix(p.target, "/") {
+			network = "unix"
+		}
+		server, err := net.Dial(network, p.target)
 		if err != nil {
 			client.Close()
 			continue
 		}
-		p.mu.Lock()
-		p.conns = append(p.conns, client, server)
-		p.mu.Unlock()
-		link := &link{p: p}
-		p.wg.Go(func() { link.pump(client, server, true) })
-		p.wg.Go(func() { link.pump(server, client, false) })
+		p.carry(client, server)
 	}
 }
 
-// link is one connection through the proxy.
-type link struct {
-	p     *Proxy
-	mu    sync.Mutex
-	heard bool // the server spoke last
-}
-
-// parcel is what was read at a time, and when it arrives.
-type parcel struct {
-	data []byte
-	due  time.Time
-}
-
-// pump carries one direction. Reading and writing are apart, so that the delay
-// does not limit the throughput.
-func (l *link) pump(from, to net.Conn, up bool) {
-	queue := make(chan parcel, 4096)
-	l.p.wg.Go(func() {
-		defer to.Close()
-		for parcel := range queue {
-			time.Sleep(time.Until(parcel.due)) // the length of the line: the model itself
-			if !up {
-				l.turn(false)
-			}
-			if l.stops(to, parcel.data, up) {
-				from.Close()
-				return
-			}
-		}
+// carry begins a link.
+func (p *Proxy) carry(client, server net.Conn) {
+	l := &link{p: p, client: client, server: server, done: make(chan struct{})}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		l.cut()
+		return
+	}
+	p.links = append(p.links, l)
+	up := &lane{link: l, from: client, to: server, up: true, queue: make(chan parcel, 4096)}
+	down := &lane{link: l, from: server, to: client, queue: make(chan parcel, 4096)}
+	p.wg.Go(up.read)
+	p.wg.Go(down.read)
+	p.wg.Go(func() {
+		var both sync.WaitGroup
+		both.Go(up.write)
+		both.Go(down.write)
+		both.Wait()
+		l.cut()
 	})
-	defer close(queue)
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 {
-			if up { // seen from the client's end of the line
-				l.turn(true)
-			}
-			queue <- parcel{bytes.Clone(buf[:n]), time.Now().Add(l.p.o.RoundTrip / 2)}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// stops passes data on and reports whether the link ends with it.
-func (l *link) stops(to net.Conn, data []byte, up bool) bool {
-	cut := l.p.o.CutBefore
-	if up {
-		cut = l.p.o.CutAfter
-	}
-	found := cut != "" && bytes.Contains(data, []byte(cut))
-	if found && !up {
-		return true
-	}
-	if _, err := to.Write(data); err != nil {
-		return true
-	}
-	return found
-}
-
-// turn counts a change of direction.
-func (l *link) turn(up bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if up && l.heard {
-		l.p.mu.Lock()
-		l.p.turnarounds++
-		l.p.mu.Unlock()
-	}
-	l.heard = !up
 }
