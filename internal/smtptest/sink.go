@@ -16,9 +16,17 @@ type SinkOptions struct {
 	TLS      *tls.Config
 	Implicit bool
 	Unix     string
-	Accounts map[string]string          // user to password; then a login is wanted
-	Refuse   map[string]*smtp.SMTPError // by recipient
-	Setup    func(*smtp.Server)         // anything else
+	// Auth has the accounts, user to password, for PLAIN and LOGIN; RequireAuth
+	// wants a login. Accounts is both in one.
+	Auth, Accounts map[string]string
+	RequireAuth    bool
+	Refuse         map[string]*smtp.SMTPError // by recipient
+
+	EnableREQUIRETLS, EnableBINARYMIME bool // SMTPUTF8 and DSN are always on
+
+	MaxMessageBytes int64
+	MaxRecipients   int
+	Setup           func(*smtp.Server) // anything else
 }
 
 // Delivery is a message that a Sink took.
@@ -26,8 +34,10 @@ type Delivery struct {
 	From string
 	To   []string
 	Mail smtp.MailOptions
+	Rcpt []smtp.RcptOptions // one for each of To
 	Data []byte
 	User string
+	TLS  bool
 }
 
 // Sink is a genuine go-smtp server that keeps what it takes.
@@ -51,14 +61,21 @@ func StartSink(o SinkOptions) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Accounts != nil {
+		o.Auth, o.RequireAuth = o.Accounts, true
+	}
 	s := &Sink{o: o, l: l}
 	s.s = smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
-		return &session{sink: s}, nil
+		return &session{sink: s, conn: c}, nil
 	}))
 	s.s.Domain = "sink.test"
 	s.s.TLSConfig = o.TLS
 	s.s.EnableSMTPUTF8 = true
 	s.s.EnableDSN = true
+	s.s.EnableREQUIRETLS = o.EnableREQUIRETLS
+	s.s.EnableBINARYMIME = o.EnableBINARYMIME
+	s.s.MaxMessageBytes = o.MaxMessageBytes
+	s.s.MaxRecipients = o.MaxRecipients
 	s.s.AllowInsecureAuth = true
 	if o.Setup != nil {
 		o.Setup(s.s)
@@ -104,39 +121,73 @@ func (s *Sink) Deliveries() []Delivery {
 
 type session struct {
 	sink *Sink
+	conn *smtp.Conn
 	now  Delivery
 }
 
 func (s *session) AuthMechanisms() []string {
-	if s.sink.o.Accounts == nil {
+	if s.sink.o.Auth == nil {
 		return nil
 	}
-	return []string{sasl.Plain}
+	return []string{sasl.Plain, sasl.Login}
 }
 
-func (s *session) Auth(string) (sasl.Server, error) {
-	return sasl.NewPlainServer(func(_, user, password string) error {
-		if want, ok := s.sink.o.Accounts[user]; !ok || want != password {
-			return smtp.ErrAuthFailed
-		}
-		s.now.User = user
-		return nil
-	}), nil
-}
-
-func (s *session) Mail(from string, o *smtp.MailOptions) error {
-	if s.sink.o.Accounts != nil && s.now.User == "" {
-		return smtp.ErrAuthRequired
+func (s *session) Auth(mechanism string) (sasl.Server, error) {
+	switch {
+	case s.sink.o.Auth == nil:
+		return nil, smtp.ErrAuthUnsupported
+	case mechanism == sasl.Plain:
+		return sasl.NewPlainServer(func(_, user, password string) error { return s.login(user, password) }), nil
+	case mechanism == sasl.Login:
+		return &login{check: s.login}, nil
 	}
-	s.now = Delivery{From: from, User: s.now.User, Mail: *o}
+	return nil, smtp.ErrAuthUnknownMechanism
+}
+
+func (s *session) login(user, password string) error {
+	if want, ok := s.sink.o.Auth[user]; !ok || want != password {
+		return smtp.ErrAuthFailed
+	}
+	s.now.User = user
 	return nil
 }
 
-func (s *session) Rcpt(to string, _ *smtp.RcptOptions) error {
+// login is the server's side of LOGIN, which go-sasl does not have.
+type login struct {
+	check func(user, password string) error
+	user  *string
+	asked bool
+}
+
+// Next takes the user name, which may be an initial response, and the password.
+func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	switch {
+	case response == nil && !l.asked:
+		l.asked = true
+		return []byte("Username:"), false, nil
+	case l.user == nil:
+		user := string(response)
+		l.user = &user
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check(*l.user, string(response))
+}
+
+func (s *session) Mail(from string, o *smtp.MailOptions) error {
+	if s.sink.o.RequireAuth && s.now.User == "" {
+		return smtp.ErrAuthRequired
+	}
+	_, secure := s.conn.TLSConnectionState()
+	s.now = Delivery{From: from, User: s.now.User, Mail: *o, TLS: secure}
+	return nil
+}
+
+func (s *session) Rcpt(to string, o *smtp.RcptOptions) error {
 	if err := s.sink.o.Refuse[to]; err != nil {
 		return err
 	}
 	s.now.To = append(s.now.To, to)
+	s.now.Rcpt = append(s.now.Rcpt, *o)
 	return nil
 }
 
