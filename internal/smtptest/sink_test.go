@@ -58,7 +58,14 @@ func TestSinkKeeps(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	all := s.Deliveries()
+	checkKept(t, s.Deliveries())
+	if err := c.SendMail("a@x", []string{"b@x"}, strings.NewReader(strings.Repeat("x\r\n", 50))); code(err) != 552 {
+		t.Errorf("too much: %v", err)
+	}
+}
+
+func checkKept(t *testing.T, all []Delivery) {
+	t.Helper()
 	if len(all) != 1 {
 		t.Fatalf("%d deliveries", len(all))
 	}
@@ -71,9 +78,6 @@ func TestSinkKeeps(t *testing.T) {
 	}
 	if string(d.Data) != "A: b\r\n\r\n.dot\r\n" {
 		t.Errorf("data %q", d.Data)
-	}
-	if err := c.SendMail("a@x", []string{"b@x"}, strings.NewReader(strings.Repeat("x\r\n", 50))); code(err) != 552 {
-		t.Errorf("too much: %v", err)
 	}
 }
 
