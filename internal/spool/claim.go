@@ -1,0 +1,174 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"time"
+)
+
+// Claim is a message that is ours to work on. It ends in one of Finish, Release,
+// Fail, Hold; until then nobody else touches it.
+type Claim struct {
+	State *State
+	s     *Spool
+	ref   ref
+	torn  bool
+}
+
+// ErrTaken means that somebody else has the message.
+var ErrTaken = errors.New("spool: somebody else has the message")
+
+// Claim takes a message from any place (I4). A damaged file, or one of a later
+// version, is moved to failed/ and reported.
+func (s *Spool) Claim(e Entry) (*Claim, error) {
+	to := e.ref
+	to.dir, to.owner, to.lease = dirActive, s.o.Owner, s.o.Now().Add(s.o.Lease).Unix()
+	if err := s.fs.Rename(e.ref.name(), to.name()); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrTaken
+		}
+		if _, oerr := s.Read(e); errors.Is(oerr, fs.ErrNotExist) { // SFTP says just "failure"
+			return nil, ErrTaken
+		}
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	c := &Claim{s: s, ref: to}
+	state, torn, err := c.read()
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrVersion) {
+		return nil, errors.Join(fmt.Errorf("%s: %w; it is in failed/", e.ID, err), c.move(dirFailed, e.ref.due))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), c.move(e.Place, e.ref.due))
+	}
+	c.State, c.torn = state, torn
+	return c, nil
+}
+
+func (c *Claim) read() (state *State, torn bool, err error) {
+	f, err := c.s.fs.Open(c.ref.name())
+	if err != nil {
+		return nil, false, err
+	}
+	state, torn, err = readState(f, c.ref.id)
+	return state, torn, errors.Join(err, f.Close())
+}
+
+// Size is the octets of the message.
+func (c *Claim) Size() int64 { return c.State.Size }
+
+// Open reads the message. A message that is not what was written ends with
+// ErrDamaged in place of io.EOF, so that it is never taken for whole.
+func (c *Claim) Open() (io.ReadCloser, error) {
+	f, err := c.s.fs.Open(c.ref.name())
+	if err != nil {
+		return nil, err
+	}
+	return &checked{r: io.NewSectionReader(f, 0, c.State.Size), c: f, left: c.State.Size,
+		sum: crc32.New(castagnoli()), want: c.State.Sum}, nil
+}
+
+// checked reads a message and compares its checksum before the last octet is
+// given out.
+type checked struct {
+	r    io.Reader
+	c    io.Closer
+	left int64
+	sum  hash.Hash32
+	want uint32
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	if c.left == 0 {
+		if c.sum.Sum32() != c.want {
+			return 0, ErrDamaged
+		}
+		return 0, io.EOF
+	}
+	n, err := c.r.Read(p)
+	c.sum.Write(p[:n])
+	c.left -= int64(n)
+	switch {
+	case c.left == 0 && c.sum.Sum32() != c.want:
+		return 0, ErrDamaged
+	case err == io.EOF && c.left > 0:
+		return n, ErrDamaged
+	case err == io.EOF:
+		err = nil
+	}
+	return n, err
+}
+
+func (c *checked) Close() error { return c.c.Close() }
+
+// Save appends the state (I7). It is durable if sync is set; without, it is for
+// people to see, and a crash may take it back.
+func (c *Claim) Save(sync bool) error {
+	line, err := c.State.line()
+	if err != nil {
+		return err
+	}
+	if c.torn {
+		line = append([]byte("\n"), line...)
+	}
+	f, err := c.s.fs.Append(c.ref.name())
+	if err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	c.torn = true // until this line is whole
+	if _, err := f.Write(line); err != nil {
+		return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
+	}
+	if sync {
+		if err := f.Sync(); err != nil {
+			return errors.Join(fmt.Errorf("spool: %w", err), f.Close())
+		}
+	}
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	c.torn = false
+	return nil
+}
+
+// Finish removes a message that is done with for every recipient.
+func (c *Claim) Finish() error {
+	if err := c.s.fs.Remove(c.ref.name()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if err := c.s.fs.SyncDir(dirActive); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
+// Release gives the message back, to be tried at due.
+func (c *Claim) Release(due time.Time) error { return c.move(dirQueue, due.Unix()) }
+
+// Fail parks a message that has nowhere to go.
+func (c *Claim) Fail() error { return c.park(dirFailed) }
+
+// Hold parks a message until a person releases it.
+func (c *Claim) Hold() error { return c.park(dirHold) }
+
+func (c *Claim) park(dir string) error {
+	if err := c.move(dir, c.ref.due); err != nil {
+		return err
+	}
+	if err := c.s.fs.SyncDir(dir); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
+
+func (c *Claim) move(dir string, due int64) error {
+	to := ref{dir: dir, due: due, id: c.ref.id}
+	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	c.ref = to
+	return nil
+}

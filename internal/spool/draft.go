@@ -1,0 +1,106 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+	"hash"
+	"hash/crc32"
+	"strings"
+	"time"
+)
+
+// Draft is a message being written. It ends in exactly one of Commit and
+// Abandon; Abandon after Commit does nothing, so it can be deferred.
+type Draft struct {
+	s    *Spool
+	f    File // nil once closed
+	id   string
+	name string // "" once it is published or gone
+	sum  hash.Hash32
+	size int64
+}
+
+// Create begins a message. Write it in wire form, then Commit.
+func (s *Spool) Create() (*Draft, error) {
+	var err error
+	for range 10 { // a clash of ids would be a wonder; file systems differ in how they say it
+		id := s.o.NewID()
+		name := dirTmp + "/" + id + "." + string(s.o.Owner)
+		var f File
+		if f, err = s.fs.Create(name); err == nil {
+			return &Draft{s: s, f: f, id: id, name: name, sum: crc32.New(castagnoli())}, nil
+		}
+	}
+	return nil, fmt.Errorf("spool: %w", err)
+}
+
+// draftOwner takes the name of a draft apart.
+func draftOwner(name string) (Owner, bool) {
+	id, owner, ok := strings.Cut(name, ".")
+	return Owner(owner), ok && validID(id) && validOwner(owner)
+}
+
+// ID is the name that the message will have.
+func (d *Draft) ID() string { return d.id }
+
+// Write implements io.Writer for the octets of the message.
+func (d *Draft) Write(p []byte) (int, error) {
+	n, err := d.f.Write(p)
+	d.sum.Write(p[:n])
+	d.size += int64(n)
+	return n, err
+}
+
+// Commit publishes the message with its envelope, to be tried at due (I2). Once
+// it returns nil the message is on stable storage. After an error nothing is
+// left, or the message is published nevertheless: an error of syncing the
+// directory cannot be taken back, and to say "not kept" is then the safe side.
+func (d *Draft) Commit(state *State, due time.Time) error {
+	defer d.Abandon()
+	if d.f == nil {
+		return errors.New("spool: the draft is finished")
+	}
+	state.ID, state.Size, state.Sum = d.id, d.size, d.sum.Sum32()
+	line, err := state.line()
+	if err != nil {
+		return err
+	}
+	if _, err := d.f.Write(line); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	if err := d.f.Sync(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	f := d.f
+	d.f = nil
+	if err := f.Close(); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	to := ref{dir: dirQueue, due: due.Unix(), id: d.id}
+	if err := d.s.fs.Rename(d.name, to.name()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	d.name = ""
+	if err := d.s.fs.SyncDir(dirQueue); err != nil {
+		return errors.Join(fmt.Errorf("spool: %w", err), d.s.takeBack(to))
+	}
+	return nil
+}
+
+// takeBack removes a message that could not be made durable, since its caller is
+// told that it was not kept.
+func (s *Spool) takeBack(r ref) error { return s.fs.Remove(r.name()) }
+
+// Abandon gives the draft up.
+func (d *Draft) Abandon() {
+	if d.f != nil {
+		// Nobody will read it.
+		_ = d.f.Close()
+		d.f = nil
+	}
+	if d.name != "" {
+		// A draft that stays is swept later; nobody looks at it.
+		_ = d.s.fs.Remove(d.name)
+		d.name = ""
+	}
+}

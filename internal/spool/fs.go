@@ -1,0 +1,45 @@
+package spool
+
+import (
+	"io"
+	"io/fs"
+)
+
+// FS is what a spool asks of a file system. Names are relative to the spool,
+// with slashes. No call may follow a symbolic link in its last element.
+type FS interface {
+	// Mkdir makes a directory; one that is there is no error.
+	Mkdir(name string) error
+	// Create makes a file that was not there and opens it for writing.
+	Create(name string) (File, error)
+	// Append opens a file that is there for writing at its end.
+	Append(name string) (File, error)
+	// Open opens a regular file for reading.
+	Open(name string) (Source, error)
+	// Rename gives a file another name that nobody has. A name that is gone is
+	// fs.ErrNotExist, if the file system can tell.
+	Rename(from, to string) error
+	// Remove removes a file.
+	Remove(name string) error
+	// List gives the entries of a directory in any order.
+	List(dir string) ([]fs.DirEntry, error)
+	// SyncDir makes creations, renames and removals in a directory durable.
+	SyncDir(dir string) error
+	// Lock takes a lock of that name, waiting for it if asked to. ok is false if
+	// somebody else has it. It ends with the process at the latest.
+	Lock(name string, wait bool) (unlock func() error, ok bool, err error)
+}
+
+// File is a file being written.
+type File interface {
+	io.Writer
+	Sync() error // the octets are on stable storage
+	Close() error
+}
+
+// Source is a file being read.
+type Source interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
+}

@@ -1,0 +1,77 @@
+package spool
+
+import (
+	"strconv"
+	"strings"
+)
+
+// Owner is who works on a file: a word of lower-case letters, digits and hyphens
+// that tells host and process, at most 80 octets.
+type Owner string
+
+// ref is a file of the spool, taken apart.
+type ref struct {
+	dir   string
+	due   int64
+	id    string
+	lease int64 // only in active/
+	owner Owner // only in active/
+}
+
+const idLength = 12
+
+// name is the path of the file.
+func (r ref) name() string {
+	s := r.dir + "/" + stamp(r.due) + "." + r.id
+	if r.dir == dirActive {
+		s += "." + stamp(r.lease) + "." + string(r.owner)
+	}
+	return s
+}
+
+// stamp is ten digits, so that names sort by time.
+func stamp(t int64) string {
+	const last = 9_999_999_999
+	s := strconv.FormatInt(min(max(t, 0), last), 10)
+	return "0000000000"[len(s):] + s
+}
+
+// parseName takes the name of a file apart. ok is false for what is not ours.
+func parseName(dir, name string) (r ref, ok bool) {
+	parts := strings.SplitN(name, ".", 4)
+	want := 2
+	if dir == dirActive {
+		want = 4
+	}
+	if len(parts) != want {
+		return r, false
+	}
+	r = ref{dir: dir, id: parts[1]}
+	if r.due, ok = parseStamp(parts[0]); !ok || !validID(r.id) {
+		return r, false
+	}
+	if want == 4 {
+		if r.lease, ok = parseStamp(parts[2]); !ok || !validOwner(parts[3]) {
+			return r, false
+		}
+		r.owner = Owner(parts[3])
+	}
+	return r, true
+}
+
+func parseStamp(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil && len(s) == 10
+}
+
+func validID(s string) bool {
+	return len(s) == idLength && !strings.ContainsFunc(s, func(r rune) bool {
+		return (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}
+
+func validOwner(s string) bool {
+	return s != "" && len(s) <= 80 && !strings.ContainsFunc(s, func(r rune) bool {
+		return r != '-' && (r < '0' || r > '9') && (r < 'a' || r > 'z')
+	})
+}
