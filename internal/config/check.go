@@ -13,6 +13,7 @@ func (d *decoder) checkAll(s *settings) {
 	d.checkSecrets(s)
 	d.checkWhere(h)
 	d.checkTLS(s)
+	d.checkSpool(&s.cfg.Spool)
 	if h.ClientKey != "" && h.ClientCert == "" {
 		d.fault("smarthost.client_key", "stands without client_cert", "")
 	}

@@ -20,13 +20,16 @@ const (
 
 // Config is a whole, checked configuration with the defaults filled in.
 type Config struct {
-	Path      string        // of the file; "" when from the environment
-	Domain    string        // for names without one; "" when not given
-	From      string        // envelope sender when the caller gives none; "" when not given
-	Timeout   time.Duration // upper limit of one delivery
-	Smarthost Smarthost
-	Log       Log
-	Warnings  []string // for the user to see; none stops a delivery
+	Path    string        // of the file; "" when from the environment
+	Domain  string        // for names without one; "" when not given
+	From    string        // envelope sender when the caller gives none; "" when not given
+	Timeout time.Duration // upper limit of one delivery
+	// Postmaster gets what cannot go back to its sender; "" for nobody.
+	Postmaster string
+	Smarthost  Smarthost
+	Spool      Spool
+	Log        Log
+	Warnings   []string // for the user to see; none stops a delivery
 }
 
 // Smarthost says how to reach the server and what to tell it. Exactly one of
@@ -61,6 +64,11 @@ type Smarthost struct {
 	RequireTLS  bool
 	MailOptions []string // esmtp-params
 	RcptOptions []string
+
+	// In a run of the queue:
+	MaxConnections int
+	Window         int // messages in flight on a connection
+	Rate           Rate
 }
 
 // Log says where the log goes.
@@ -100,7 +108,10 @@ func defaults() Config {
 			Verify:         true,
 			ConnectTimeout: defaultConnectTimeout,
 			CommandTimeout: defaultCommandTimeout,
+			MaxConnections: 4,
+			Window:         1,
 		},
-		Log: Log{To: "syslog", Format: "text"},
+		Spool: defaultSpool(),
+		Log:   Log{To: "syslog", Format: "text"},
 	}
 }

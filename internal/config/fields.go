@@ -4,9 +4,9 @@ package config
 // goes.
 func tables(s *settings) []table {
 	return []table{
-		{"", rootFields(&s.cfg), []string{"aliases", "postmaster", "spool"}},
-		{"smarthost", smarthostFields(s), []string{"senders", "recipients", "envelope_from", "header_from",
-			"max_connections", "window", "rate"}},
+		{"", rootFields(&s.cfg), []string{"aliases"}},
+		{"smarthost", smarthostFields(s), []string{"senders", "recipients", "envelope_from", "header_from"}},
+		{"spool", spoolFields(&s.cfg.Spool), []string{"known_hosts", "identity_file"}},
 		{"log", logFields(&s.cfg.Log), nil},
 	}
 }
@@ -15,6 +15,7 @@ func rootFields(c *Config) []field {
 	return []field{
 		{"domain", text(&c.Domain, hostName)},
 		{"from", text(&c.From, address)},
+		{"postmaster", text(&c.Postmaster, address)},
 		{"timeout", span(&c.Timeout)},
 	}
 }
@@ -52,6 +53,9 @@ func smarthostFields(s *settings) []field {
 		{"require_tls", flag(&h.RequireTLS)},
 		{"mail_options", list(&h.MailOptions, esmtpParam)},
 		{"rcpt_options", list(&h.RcptOptions, esmtpParam)},
+		{"max_connections", number(&h.MaxConnections, 1, 100)},
+		{"window", number(&h.Window, 1, 100)},
+		{"rate", rate(&h.Rate)},
 	}...)
 }
 

@@ -60,13 +60,24 @@ func TestUnknownKeys(t *testing.T) {
 
 func TestOtherVersions(t *testing.T) {
 	runMistakes(t, []mistake{
-		{"later", where + "senders = [\"*\"]\nwindow = 1\n[spool]\ndir = \"/x\"\n",
+		{"later", where + "senders = [\"*\"]\n[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
 			"FILE:3: smarthost.senders: not supported by this version\n" +
-				"FILE:4: smarthost.window: not supported by this version\n" +
-				"FILE:5: spool: not supported by this version",
+				"FILE:6: spool.known_hosts: not supported by this version",
 			"ignoring it would send mail the wrong way"},
-		{"laterRoot", "aliases = \"/etc/aliases\"\npostmaster = \"p\"\n" + where,
-			"FILE:1: aliases: not supported by this version\nFILE:2: postmaster: not supported by this version", "the same"},
+		{"laterRoot", "aliases = \"/etc/aliases\"\n" + where,
+			"FILE:1: aliases: not supported by this version", "the same"},
+		{"spoolWithoutDir", where + "[spool]\nexpire = \"2d\"\n", `FILE: spool.dir: is missing; add dir = "/var/spool/postern" below [spool]`,
+			"the times would mean nothing"},
+		{"spoolElsewhere", where + "[spool]\ndir = \"sftp://u@h/x\"\n",
+			`FILE:4: spool.dir: a spool by "sftp" is not supported by this version; write the full path of a directory`, "mail would be lost in a local directory of that name"},
+		{"spoolRelative", where + "[spool]\ndir = \"queue\"\n", `FILE:4: spool.dir: is not the full path of a directory: "queue"`,
+			"each caller has another working directory"},
+		{"spoolRetry", where + "[spool]\ndir = \"/x\"\nretry_min = \"2h\"\n", "FILE:5: spool.retry_min: is longer than retry_max",
+			"the back-off could not grow"},
+		{"spoolExpire", where + "[spool]\ndir = \"/x\"\nexpire = \"10m\"\n", "FILE:5: spool.expire: is shorter than retry_max",
+			"a message might expire before it is tried again"},
+		{"rate", where + "rate = \"fast\"\n", `FILE:3: smarthost.rate: bad rate "fast"; write "30/min", with s, min, h or d`, "no number"},
+		{"window", where + "window = 0\n", "FILE:3: smarthost.window: 0 is not between 1 and 100", "nothing could be sent"},
 		{"several", where + "[[log]]\n", "FILE:3: log: several [[log]] are not supported by this version; write one [log]",
 			"only one is used"},
 		{"severalHosts", "[[smarthost]]\nhost=\"a\"\n",
