@@ -128,13 +128,8 @@ func (c *Client) abandon(err error, farewell bool) {
 // lost settles t after the connection broke.
 func (t *transaction) lost(err error) {
 	one := RecipientResult{Err: err}
-	if t.mailErr == nil && t.committed {
+	if t.mailErr == nil && t.committed { // also for those whose reply to RCPT is still due
 		one.Fate = Unknown
-		t.result.set(t.accepted, one)
-		one.Fate = NotTaken
-		if len(t.accepted) == 0 { // replies to RCPT were still due
-			one.Fate = Unknown
-		}
 	}
 	t.failOpen(one)
 	t.settle()
