@@ -143,6 +143,8 @@ func (e *Error) Is(kind error) bool {
 		return said && e.Stage == StageGreeting
 	case ErrHello:
 		return said && e.Stage == StageHello
+	case ErrTLS:
+		return said && e.Stage == StageTLS
 	case ErrAuth:
 		return said && e.Stage == StageAuth
 	case ErrSenderRefused:

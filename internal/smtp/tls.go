@@ -141,9 +141,7 @@ func (c *Client) startTLS(ctx context.Context) (Reply, error) {
 		return r, err
 	}
 	if r.Code != CodeReady {
-		e := c.refusal(StageTLS, r)
-		e.Err = ErrTLS
-		return r, e
+		return r, c.refusal(StageTLS, r)
 	}
 	if c.link.r.Buffered() > 0 { // someone speaks ahead of the handshake
 		return r, c.end(c.failure(StageTLS, kindError{ErrTLS, errUnsolicited}))
