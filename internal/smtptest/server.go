@@ -61,6 +61,18 @@ func Start(o Options) (*Server, error) {
 	return s, nil
 }
 
+// Over makes a server that does not listen and has no address: its one client is
+// at the other end of conn. On a net.Pipe all of it can run in fake time.
+func Over(t testing.TB, conn net.Conn, o Options) *Server {
+	if o.Timeout == 0 {
+		o.Timeout = 24 * time.Hour
+	}
+	s := &Server{o: o, counts: make(map[string]int)}
+	s.begin(conn)
+	t.Cleanup(s.Close)
+	return s
+}
+
 // New is Start for a test, which ends the server.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
@@ -80,7 +92,7 @@ func (s *Server) Port() int { return s.l.Addr().(*net.TCPAddr).Port }
 
 // Close ends the server and waits for its sessions.
 func (s *Server) Close() {
-	s.l.Close()
+	s.unlisten()
 	s.mu.Lock()
 	s.closed = true
 	for _, c := range s.conns {
@@ -92,8 +104,14 @@ func (s *Server) Close() {
 
 // Wait takes no more clients and waits until those there are have left.
 func (s *Server) Wait() {
-	s.l.Close()
+	s.unlisten()
 	s.wg.Wait()
+}
+
+func (s *Server) unlisten() {
+	if s.l != nil {
+		s.l.Close()
+	}
 }
 
 // Sessions are those that clients began, in order, as they are at the moment.
@@ -120,22 +138,26 @@ func (s *Server) accept() {
 		if err != nil {
 			return
 		}
-		s.mu.Lock()
-		if s.closed {
-			s.mu.Unlock()
-			conn.Close()
-			return
-		}
-		c := &Session{}
-		s.sessions = append(s.sessions, c)
-		s.conns = append(s.conns, conn)
-		s.mu.Unlock()
-		s.wg.Go(func() {
-			defer conn.Close()
-			d := &dialogue{s: s, conn: conn, raw: conn, session: c}
-			d.end(d.run())
-		})
+		s.begin(conn)
 	}
+}
+
+// begin talks to a client.
+func (s *Server) begin(conn net.Conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		conn.Close()
+		return
+	}
+	c := &Session{}
+	s.sessions = append(s.sessions, c)
+	s.conns = append(s.conns, conn)
+	s.wg.Go(func() {
+		defer conn.Close()
+		d := &dialogue{s: s, conn: conn, raw: conn, session: c}
+		d.end(d.run())
+	})
 }
 
 // next is the answer to key, one after the other over all sessions.
