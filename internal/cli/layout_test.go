@@ -23,10 +23,10 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The core imports no sibling.
-	alone := []string{"smtp", "headers", "message", "spool", "config", "maillog"}
+	alone := []string{"bounce", "smtp", "headers", "message", "spool", "config", "maillog"}
 	doors := map[string][]string{
 		"github.com/BurntSushi/toml":     {"config"},
-		"github.com/emersion/go-message": {"message", "headers"},
+		"github.com/emersion/go-message": {"message", "headers", "bounce"},
 		"github.com/emersion/go-smtp":    {"smtptest", "smtpd"},
 		"github.com/emersion/go-sasl":    {"smtp", "smtptest"},
 		"github.com/xdg-go/scram":        {"smtp"},
