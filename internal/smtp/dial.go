@@ -131,6 +131,9 @@ func (cfg Config) reach(ctx context.Context, t target, ready func(*Client) error
 // open gives a connection to t, and the addresses not tried yet.
 func (cfg Config) open(ctx context.Context, t target, addrs []netip.Addr) (net.Conn, []netip.Addr, error) {
 	fail := func(err error) error {
+		if ctx.Err() != nil { // what came of that does not matter
+			err = ctx.Err()
+		}
 		return &Error{Stage: StageConnect, Host: t.String(), Err: connectKind(err)}
 	}
 	switch {

@@ -148,7 +148,11 @@ func resolveError(host string, err error) *Error {
 		err = because(ErrNoSuchHost, errors.New("no such name"))
 	}
 	var d *net.DNSError
-	if errors.As(err, &d) {
+	switch {
+	case errors.Is(err, context.Canceled):
+	case isTimeout(err):
+		err = because(ErrTimeout, errors.New("the name server gives no answer in time"))
+	case errors.As(err, &d):
 		err = because(ErrConnect, errors.New("the name server gives no answer: "+d.Err))
 	}
 	return &Error{Stage: StageResolve, Host: host, Err: err}
