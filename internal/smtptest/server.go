@@ -13,6 +13,7 @@ import (
 // Options say how a Server listens and what it says.
 type Options struct {
 	Script   Script
+	Address  string // other than a free port of 127.0.0.1
 	Unix     string // path of a socket instead of TCP
 	TLS      *tls.Config
 	Implicit bool          // TLS from the first octet
@@ -45,7 +46,10 @@ type Server struct {
 
 // Start makes a server that listens.
 func Start(o Options) (*Server, error) {
-	network, address := "tcp", "127.0.0.1:0"
+	network, address := "tcp", o.Address
+	if address == "" {
+		address = "127.0.0.1:0"
+	}
 	if o.Unix != "" {
 		network, address = "unix", o.Unix
 	}
