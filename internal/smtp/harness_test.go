@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -233,4 +235,20 @@ func serverTLS(t testing.TB) *tls.Config {
 		Certificates:           []tls.Certificate{serverCert(t, "127.0.0.1", "localhost")},
 		SessionTicketsDisabled: true,
 	}
+}
+
+// authorityFile has the certificate of the one authority.
+func authorityFile(t testing.TB) string {
+	t.Helper()
+	a := must[*smtptest.Authority](t)(testAuthority())
+	return fileOf(t, a.PEM())
+}
+
+func fileOf(t testing.TB, content []byte) string {
+	t.Helper()
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
