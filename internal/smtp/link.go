@@ -43,12 +43,19 @@ func (l *link) attach(conn net.Conn) {
 // The result must be called when they are done.
 func (l *link) begin(ctx context.Context) (end func()) {
 	l.ctx = ctx
+	conn := l.conn // a handshake may put TLS around it, but the deadlines are its
+	ended := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
+		defer close(ended)
 		// The past interrupts reads and writes that are under way. An error
 		// would mean that the connection is gone, which they then find out.
-		_ = l.conn.SetDeadline(time.Unix(1, 0))
+		_ = conn.SetDeadline(time.Unix(1, 0))
 	})
-	return func() { stop() }
+	return func() {
+		if !stop() {
+			<-ended // the next call must not find its deadline overwritten
+		}
+	}
 }
 
 // arm gives the next wait its deadline: d from now, or the context's if sooner.
