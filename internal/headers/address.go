@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/net/idna"
@@ -39,7 +40,7 @@ func (a Address) String() string {
 func mustQuote(local string) bool {
 	for i := range len(local) {
 		c := local[i]
-		if c >= 0x80 || c == '.' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' {
+		if c >= 0x80 || c == '.' || isAlnum(c) {
 			continue
 		}
 		if strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
@@ -63,12 +64,13 @@ func (a Address) Key() string {
 func (a Address) NeedsUTF8() bool { return !isASCII(a.Local) }
 
 // ToASCII is the A-label form of a domain (RFC 5890); ASCII domains and address
-// literals stay as they are.
+// literals stay as they are. It is idna.Lookup that lets underscores be, which
+// names of hosts have no right to and some have.
 func ToASCII(domain string) (string, error) {
 	if isASCII(domain) {
 		return domain, nil
 	}
-	return idna.Lookup.ToASCII(domain)
+	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false)).ToASCII(domain)
 }
 
 func isASCII(s string) bool {
@@ -96,7 +98,7 @@ func shown(s string) string {
 	const most = 100
 	if len(s) > most {
 		cut := most
-		for !utf8.RuneStart(s[cut]) {
+		for cut > most-utf8.UTFMax && !utf8.RuneStart(s[cut]) {
 			cut--
 		}
 		s = s[:cut] + "…"
@@ -108,11 +110,10 @@ func shown(s string) string {
 // sender, else exactly one address, with or without name and brackets. The error
 // is a *BadAddress.
 func ParseSender(value, domain string) (addr Address, null bool, err error) {
-	if strings.ContainsAny(value, "\r\n\x00") {
-		return addr, false, &BadAddress{Text: shown(value), Reason: "it has a line end or NUL"}
+	if strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) && r != '\t' }) {
+		return addr, false, &BadAddress{Text: shown(value), Reason: "a line end or other control character"}
 	}
-	trimmed := strings.TrimSpace(value)
-	if trimmed == "" || trimmed == "<>" {
+	if trimmed := strings.Trim(value, " \t"); trimmed == "" || trimmed == "<>" {
 		return addr, true, nil
 	}
 	addrs, bad := ParseList(value, domain)

@@ -119,50 +119,14 @@ func FormatName(name string) string {
 		return r
 	}, name))
 	switch {
+	case !isASCII(name) && strings.ContainsAny(name, "\"#$%&'(),.:;<>@[\\]^`{|}~"):
+		// QEncoding leaves these as they are, which a name may not (RFC 2047 5.3):
+		// the comma in "Dö, J" would make two addresses of it.
+		return mime.BEncoding.Encode("utf-8", name)
 	case !isASCII(name):
-		return mime.QEncoding.Encode("utf-8", strings.ToValidUTF8(name, "?"))
+		return mime.QEncoding.Encode("utf-8", name)
 	case strings.ContainsAny(name, `()<>[]:;@\,."`):
 		return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 	}
 	return name
-}
-
-// qualify adds the domain to bare local names in the address fields of RFC 5322
-// 3.6.2, 3.6.3 and 3.6.6. A list in which anything is unclear is left alone.
-func qualify(f Field, domain string) (Field, bool) {
-	fields := []string{"From", "Sender", "Reply-To", "To", "Cc",
-		"Resent-From", "Resent-Sender", "Resent-Reply-To", "Resent-To", "Resent-Cc"}
-	if domain == "" || !f.isAny(fields) {
-		return f, false
-	}
-	value := f.Value()
-	p := parseList(value, domain)
-	var out strings.Builder
-	out.WriteString(f.Name() + ":")
-	at := 0
-	for i, a := range p.found {
-		if !a.bare || p.wordsApart(i) {
-			continue
-		}
-		out.WriteString(value[at:a.end] + "@" + domain)
-		at = a.end
-	}
-	if at == 0 {
-		return f, false
-	}
-	out.WriteString(value[at:] + "\r\n")
-	return newField([]byte(out.String())), true
-}
-
-// wordsApart reports a bare name with another one beside it and no comma
-// between, such as "Jane Doe": that is a name, which adding domains would spoil.
-func (p *listParser) wordsApart(i int) bool {
-	beside := func(j int) bool {
-		if j < 0 || j >= len(p.found) || !p.found[j].bare {
-			return false
-		}
-		a, b := p.found[min(i, j)].end, p.found[max(i, j)].end
-		return !strings.ContainsAny(p.value[a:b], ",;:")
-	}
-	return beside(i-1) || beside(i+1)
 }

@@ -32,7 +32,7 @@ func (f Field) Value() string { return string(bytes.TrimSuffix(f.raw[f.name+1:],
 
 // Unfolded is the value on one line, without blanks around it (RFC 5322 2.2.3).
 func (f Field) Unfolded() string {
-	return strings.TrimSpace(strings.ReplaceAll(f.Value(), "\r\n", ""))
+	return strings.Trim(strings.ReplaceAll(f.Value(), "\r\n", ""), " \t")
 }
 
 // isResent reports a field that resending adds (RFC 5322 3.6.6).
@@ -138,10 +138,11 @@ var ErrBadField = errors.New("headers: a field with a line end, NUL, or a name t
 func (b *Block) Prepend(name, value string) error { return b.insert(b.afterTrace(), name, value) }
 
 func (b *Block) insert(at int, name, value string) error {
-	line := []byte(name + ": " + value + "\r\n")
-	if name == "" || strings.ContainsAny(value, "\r\n\x00") || nameEnd(line) != len(name) || line[len(name)] != ':' {
+	end, _ := nameEnd([]byte(name))
+	if name == "" || end != len(name) || end > maxName || strings.ContainsAny(value, "\r\n\x00") {
 		return ErrBadField
 	}
+	line := []byte(name + ": " + value + "\r\n")
 	field := newField(fold(line))
 	b.fields = append(b.fields[:at:at], append([]Field{field}, b.fields[at:]...)...)
 	return nil

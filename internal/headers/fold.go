@@ -2,7 +2,6 @@ package headers
 
 import (
 	"bytes"
-	"strings"
 	"unicode/utf8"
 )
 
@@ -22,39 +21,55 @@ func tooLong(raw []byte) bool {
 }
 
 // fold breaks lines over maxLine: at the last blank that leaves something on
-// both sides, else by force, as Postfix does, but not within a character.
+// both sides, else by force, as Postfix does, but not within a character. Other
+// lines keep their bytes.
 func fold(raw []byte) []byte {
 	if !tooLong(raw) {
 		return raw
 	}
-	var out []byte
+	out := make([]byte, 0, len(raw)+len(raw)/300)
 	for line := range bytes.Lines(raw) {
-		line = bytes.TrimRight(line, "\r\n")
-		for len(line) > maxLine {
-			n := breakAt(line)
-			out = append(append(out, line[:n]...), crlf...)
-			// One blank is enough: a long run of them could become a line of
-			// blanks, which some take for the end of the header.
-			line = append([]byte(" "), bytes.Trim(line[n:], " \t")...)
-		}
-		out = append(append(out, line...), crlf...)
+		out = append(foldLine(out, bytes.TrimSuffix(line, crlf)), crlf...)
 	}
 	return out
 }
 
-// breakAt is where a line that is too long is cut.
-func breakAt(line []byte) int {
-	for i := maxLine; i > 1; i-- {
-		// A line of blanks only would be taken for the end of the header.
-		if isBlank(line[i]) && len(bytes.TrimSpace(line[:i])) > 0 && len(bytes.TrimSpace(line[i:])) > 0 {
+// foldLine adds a line to out. No piece consists of blanks only, which some take
+// for the end of the header: one blank stands for those behind a break and at
+// the start of a line that needs one, and those at its end go.
+func foldLine(out, line []byte) []byte {
+	if len(line) <= maxLine {
+		return append(out, line...)
+	}
+	if line = bytes.TrimRight(line, " \t"); len(line) == 0 {
+		return append(out, ' ')
+	}
+	indent := 0
+	if isBlank(line[0]) {
+		out, line, indent = append(out, line[0]), bytes.TrimLeft(line, " \t"), 1
+	}
+	for indent+len(line) > maxLine {
+		n := breakAt(line, maxLine-indent)
+		out = append(append(append(out, line[:n]...), crlf...), ' ')
+		line = bytes.TrimLeft(line[n:], " \t")
+		indent = 1
+	}
+	return append(out, line...)
+}
+
+// breakAt is where a line that does not begin with a blank is cut, so that most
+// octets or less are in front.
+func breakAt(line []byte, most int) int {
+	for i := most; i > 0; i-- {
+		if isBlank(line[i]) {
 			return i
 		}
 	}
-	n := maxLine
-	for n > maxLine-utf8.UTFMax && !utf8.RuneStart(line[n]) {
+	n := most
+	for n > most-utf8.UTFMax && !utf8.RuneStart(line[n]) {
 		n--
 	}
 	return n
 }
 
-func isBlank(c byte) bool { return strings.IndexByte(" \t", c) >= 0 }
+func isBlank(c byte) bool { return c == ' ' || c == '\t' }

@@ -1,8 +1,8 @@
 package headers
 
 import (
+	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 // ParseList reads an address list as people and programs write it (RFC 5322 3.4
@@ -22,7 +22,7 @@ func ParseList(value, domain string) (addrs []Address, bad []*BadAddress) {
 type found struct {
 	Address
 	end  int  // of its text, before comments
-	bare bool // it came without a domain
+	bare bool // it came without a domain, and is no part of a name for sure
 }
 
 // listParser turns tokens into addresses.
@@ -37,7 +37,7 @@ func parseList(value, domain string) *listParser {
 	p := &listParser{value: value, domain: domain}
 	var item []token
 	angle := false
-	for _, t := range tokenize(value) {
+	for t := range tokenize(value) {
 		switch {
 		case t.kind == '<':
 			angle = true
@@ -46,12 +46,13 @@ func parseList(value, domain string) *listParser {
 		case angle:
 		case t.kind == ',' || t.kind == ';':
 			p.item(item)
-			item = nil
+			item = item[:0]
+			continue
+		case t.kind == ':' && isGroupName(item):
+			item = item[:0]
 			continue
 		case t.kind == ':':
-			p.group(append(item, t))
-			item = nil
-			continue
+			t.kind = tokenStray
 		}
 		item = append(item, t)
 	}
@@ -59,31 +60,30 @@ func parseList(value, domain string) *listParser {
 	return p
 }
 
-// group drops the name of a group. A name that is an address, or none at all,
-// is no group, and dropping it could lose a recipient.
-func (p *listParser) group(name []token) {
-	if len(name) == 1 {
-		p.refuse(name, "an address cannot begin with a colon")
-		return
-	}
-	for _, t := range name {
-		if t.kind == '@' || t.kind == '<' || t.kind == tokenBad {
-			p.refuse(name, "a colon behind an address")
-			return
+// isGroupName reports what may be the name of a group. Dropping an address for
+// one, or nothing (":include:x"), could lose or make up a recipient.
+func isGroupName(item []token) bool {
+	for _, t := range item {
+		switch t.kind {
+		case '@', '<', '>', tokenOpen, tokenStray:
+			return false
 		}
 	}
+	return len(item) > 0
 }
 
 // item reads what stands between two commas.
 func (p *listParser) item(item []token) {
-	for _, t := range item {
-		if t.kind == tokenBad {
-			p.refuse(item, t.text)
-			return
-		}
+	switch {
+	case index(item, tokenOpen) >= 0:
+		p.refuse(item, "a quote is not closed")
+		return
+	case index(item, tokenStray) >= 0:
+		p.refuse(item, "an unexpected :")
+		return
 	}
 	angles := 0
-	for len(item) > 0 {
+	for {
 		open := index(item, '<')
 		if open < 0 {
 			break
@@ -97,14 +97,12 @@ func (p *listParser) item(item []token) {
 		angles++
 		item = item[end+1:]
 	}
-	if index(item, '>') >= 0 {
+	switch {
+	case index(item, '>') >= 0:
 		p.refuse(item, "a > without a <")
-		return
+	case angles == 0 || index(item, '@') >= 0: // else a comment in other words
+		p.words(item)
 	}
-	if len(item) == 0 || angles > 0 && index(item, '@') < 0 {
-		return // a comment in other words
-	}
-	p.words(item)
 }
 
 // angle reads what is in angle brackets: nothing, or one address with perhaps a
@@ -121,36 +119,33 @@ func (p *listParser) angle(inside, whole []token) {
 		}
 		inside = inside[colon+1:]
 	}
-	p.address(inside, whole)
+	p.address(inside, whole, true)
 }
 
-// words reads addresses without angle brackets. Words without "@" in front of or
-// behind one with it are a name.
+// words reads addresses without angle brackets. Words without "@" beside one
+// with it are a name. Several words without any may be users or the name of one:
+// all are tried, but their field is not changed.
 func (p *listParser) words(item []token) {
-	pieces := cutPieces(item)
-	named := index(item, '@') >= 0
-	for _, piece := range pieces {
-		if named && index(piece, '@') < 0 {
-			continue
+	named, alone := index(item, '@') >= 0, pieceEnd(item) == len(item)
+	for len(item) > 0 {
+		n := pieceEnd(item)
+		if piece := item[:n]; !named || index(piece, '@') >= 0 {
+			p.address(piece, piece, alone)
 		}
-		p.address(piece, piece)
+		item = item[n:]
 	}
 }
 
-// cutPieces cuts at blanks, but not around "@" and dots, where old syntax allows
-// them (RFC 5322 4.4).
-func cutPieces(item []token) [][]token {
-	var pieces [][]token
-	start := 0
+// pieceEnd is where the first word ends: at a blank, but not around "@" and
+// dots, where old syntax allows blanks (RFC 5322 4.4).
+func pieceEnd(item []token) int {
 	for i := 1; i < len(item); i++ {
 		before, t := item[i-1], item[i]
-		glued := !t.apart || t.kind == '@' || before.kind == '@' || dotted(before, t)
-		if !glued {
-			pieces = append(pieces, item[start:i])
-			start = i
+		if t.apart && t.kind != '@' && before.kind != '@' && !dotted(before, t) {
+			return i
 		}
 	}
-	return append(pieces, item[start:])
+	return len(item)
 }
 
 // dotted reports two words with a dot between them.
@@ -158,103 +153,31 @@ func dotted(a, b token) bool {
 	return a.kind == tokenAtom && strings.HasSuffix(a.text, ".") || b.kind == tokenAtom && strings.HasPrefix(b.text, ".")
 }
 
-// address reads one addr-spec.
-func (p *listParser) address(t, whole []token) {
+// address reads one addr-spec. A field can be changed only if it is sure that
+// this is no part of a name.
+func (p *listParser) address(t, whole []token, sure bool) {
 	a, reason := addrSpec(t)
 	bare := reason == "" && a.Domain == ""
 	if bare {
-		reason = bareReason(t[0], a.Local)
+		reason = bareReason(a.Local)
 		a.Domain = p.domain
+	}
+	if reason == "" && len(a.Local)+len(a.Domain) >= maxAddress {
+		reason = "it is too long"
 	}
 	if reason != "" {
 		p.refuse(whole, reason)
 		return
 	}
-	p.found = append(p.found, found{Address: a, end: t[len(t)-1].to, bare: bare})
-}
-
-// bareReason refuses local names that mean a program or a file to Sendmail;
-// nothing is ever run or opened here.
-func bareReason(first token, local string) string {
-	if first.kind != tokenQuoted && (local[0] == '|' || local[0] == '/') {
-		return "programs and files cannot be recipients"
-	}
-	return ""
-}
-
-// addrSpec joins the tokens of "local" or "local@domain".
-func addrSpec(t []token) (a Address, reason string) {
-	at := index(t, '@')
-	local, domain := t, []token(nil)
-	if at >= 0 {
-		local, domain = t[:at], t[at+1:]
-		if len(domain) == 0 {
-			return a, "there is no domain behind the @"
-		}
-	}
-	for _, w := range local {
-		if w.kind != tokenAtom && w.kind != tokenQuoted {
-			return a, "an unexpected " + w.text
-		}
-		a.Local += w.text
-	}
-	if a.Local == "" {
-		return a, "there is no name in front of the @"
-	}
-	if at >= 0 {
-		if a.Domain, reason = joinDomain(domain); reason != "" {
-			return a, reason
-		}
-	}
-	if len(a.Local)+len(a.Domain) > maxName {
-		return a, "it is too long"
-	}
-	if !utf8.ValidString(a.Local) {
-		return a, "octets that are not UTF-8"
-	}
-	return a, ""
-}
-
-// joinDomain joins the tokens of a domain or address literal.
-func joinDomain(t []token) (domain, reason string) {
-	if len(t) == 1 && t[0].kind == tokenLiteral {
-		return t[0].text, ""
-	}
-	for _, w := range t {
-		if w.kind == '@' {
-			return "", "more than one @"
-		}
-		if w.kind != tokenAtom {
-			return "", "an unexpected " + w.text + " in the domain"
-		}
-		domain += w.text
-	}
-	domain = strings.TrimSuffix(domain, ".")
-	if domain == "" || strings.HasPrefix(domain, ".") || strings.Contains(domain, "..") {
-		return "", "the domain is none"
-	}
-	for _, r := range domain {
-		if r < 0x80 && r != '-' && r != '.' && r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') {
-			return "", "a character that no domain has"
-		}
-	}
-	return domain, ""
+	p.found = append(p.found, found{Address: a, end: t[len(t)-1].to, bare: bare && sure})
 }
 
 func (p *listParser) refuse(t []token, reason string) {
-	text := ""
-	if len(t) > 0 {
-		text = p.value[t[0].from:t[len(t)-1].to]
-	}
+	text := p.value[t[0].from:t[len(t)-1].to]
 	p.bad = append(p.bad, &BadAddress{Text: shown(text), Reason: reason})
 }
 
 // index is the place of the first token of a kind, -1 if there is none.
 func index(t []token, kind tokenKind) int {
-	for i := range t {
-		if t[i].kind == kind {
-			return i
-		}
-	}
-	return -1
+	return slices.IndexFunc(t, func(t token) bool { return t.kind == kind })
 }

@@ -1,8 +1,8 @@
 package headers
 
 import (
+	"iter"
 	"strings"
-	"unicode/utf8"
 )
 
 // tokenKind tells tokens apart; specials are their own kind.
@@ -12,42 +12,47 @@ const (
 	tokenAtom    tokenKind = 'a' // also "a.b", and UTF-8
 	tokenQuoted  tokenKind = 'q'
 	tokenLiteral tokenKind = 'l' // [192.0.2.1]
-	tokenBad     tokenKind = '!' // text says why
+	tokenOpen    tokenKind = '"' // a quoted string that is not closed
+	tokenStray   tokenKind = '!' // a colon that no group or route has
 )
+
+// specials are the characters that end an atom; the comment's are two of them.
+const specials = " \t\r\n()<>,;:@\"[]"
 
 // token is a word or special of an address list. Blanks, folds and comments are
 // no tokens; they only separate.
 type token struct {
 	kind     tokenKind
 	from, to int    // where it stands in the value
-	text     string // unquoted
+	text     string // unquoted, not checked
 	apart    bool   // a blank or comment is in front of it
 }
 
-// tokenize cuts a value (RFC 5322 3.2) into tokens. It never fails: what cannot
-// be read becomes a bad token.
-func tokenize(s string) []token {
-	var list []token
-	apart := false
-	for i := 0; i < len(s); {
-		c := s[i]
-		switch {
-		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
-			i++
-			apart = true
-			continue
-		case c == '(':
-			i = commentEnd(s, i)
-			apart = true
-			continue
+// tokenize cuts a value (RFC 5322 3.2) into tokens. It never fails and checks no
+// characters: in a name, which nobody reads, all are welcome.
+func tokenize(s string) iter.Seq[token] {
+	return func(yield func(token) bool) {
+		apart := false
+		for i := 0; i < len(s); {
+			switch s[i] {
+			case ' ', '\t', '\r', '\n':
+				i++
+				apart = true
+				continue
+			case '(':
+				i = commentEnd(s, i)
+				apart = true
+				continue
+			}
+			t := nextToken(s, i)
+			t.apart = apart
+			if !yield(t) {
+				return
+			}
+			apart = false
+			i = t.to
 		}
-		t := nextToken(s, i)
-		t.apart = apart
-		apart = false
-		list = append(list, t)
-		i = t.to
 	}
-	return list
 }
 
 // commentEnd is the place behind the comment at s[i]; one that is not closed
@@ -74,21 +79,13 @@ func nextToken(s string, i int) token {
 	case '"':
 		return quotedToken(s, i)
 	case '[':
-		end := strings.IndexByte(s[i:], ']')
-		if end < 0 {
-			return token{kind: tokenBad, from: i, to: len(s), text: "a [ is not closed"}
+		if n := strings.IndexAny(s[i+1:], "[]<>\""); n >= 0 && s[i+1+n] == ']' {
+			end := i + n + 2
+			return token{kind: tokenLiteral, from: i, to: end, text: s[i:end]}
 		}
-		text := s[i : i+end+1]
-		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' }) {
-			return token{kind: tokenBad, from: i, to: i + end + 1, text: "an address literal with characters that it must not have"}
-		}
-		return token{kind: tokenLiteral, from: i, to: i + end + 1, text: text}
-	case ',', ';', ':', '<', '>', '@':
+		fallthrough
+	case ',', ';', ':', '<', '>', '@', ')', ']':
 		return token{kind: tokenKind(c), from: i, to: i + 1, text: s[i : i+1]}
-	case ')':
-		return token{kind: tokenBad, from: i, to: i + 1, text: "a ) without a ("}
-	case ']':
-		return token{kind: tokenBad, from: i, to: i + 1, text: "a ] without a ["}
 	}
 	return atomToken(s, i)
 }
@@ -107,44 +104,37 @@ func quotedToken(s string, from int) token {
 		case c == '\r' || c == '\n':
 			continue
 		}
-		if c < ' ' && c != '\t' || c == 0x7f {
-			return token{kind: tokenBad, from: from, to: quoteEnd(s, i), text: "a control character"}
-		}
 		b.WriteByte(c)
 	}
-	return token{kind: tokenBad, from: from, to: len(s), text: "a quote is not closed"}
-}
-
-// quoteEnd is the place behind the next quote.
-func quoteEnd(s string, i int) int {
-	if end := strings.IndexByte(s[i:], '"'); end >= 0 {
-		return i + end + 1
-	}
-	return len(s)
+	return token{kind: tokenOpen, from: from, to: len(s), text: s[from:]}
 }
 
 // atomToken reads up to the next special. "\a" stands for "a".
 func atomToken(s string, from int) token {
+	end := from
+	for end < len(s) && strings.IndexByte(specials, s[end]) < 0 {
+		if s[end] == '\\' {
+			end++
+		}
+		end++
+	}
+	if end > len(s) { // an escape without what it escapes
+		return token{kind: '\\', from: from, to: len(s), text: `\`}
+	}
+	text := s[from:end]
+	if strings.IndexByte(text, '\\') >= 0 {
+		text = unescape(text)
+	}
+	return token{kind: tokenAtom, from: from, to: end, text: text}
+}
+
+func unescape(s string) string {
 	var b strings.Builder
-	i := from
-	for i < len(s) && !strings.ContainsRune(" \t\r\n()<>,;:@\"[]", rune(s[i])) {
-		c := s[i]
-		if c < ' ' || c == 0x7f {
-			return token{kind: tokenBad, from: from, to: i + 1, text: "a control character"}
+	for i := 0; i < len(s); i++ {
+		if s[i] == '\\' {
+			i++ // atomToken has seen that there is one
 		}
-		if c == '\\' {
-			if i++; i == len(s) {
-				break
-			}
-			if c = s[i]; c < ' ' || c == 0x7f {
-				return token{kind: tokenBad, from: from, to: i + 1, text: "a control character"}
-			}
-		}
-		b.WriteByte(c)
-		i++
+		b.WriteByte(s[i])
 	}
-	if !utf8.ValidString(b.String()) {
-		return token{kind: tokenBad, from: from, to: i, text: "octets that are not UTF-8"}
-	}
-	return token{kind: tokenAtom, from: from, to: i, text: b.String()}
+	return b.String()
 }
