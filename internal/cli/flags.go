@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // valueKind says whether an option takes a value.
@@ -49,7 +50,24 @@ func longFlags() []flag {
 			return nil
 		}},
 		{"dry-run", noValue, "", "print envelope and header, send nothing", func(o *options, _ string) error { o.dryRun = true; return nil }},
+		{"due", noValue, "", "with -q: only messages whose time has come", func(o *options, _ string) error { o.dueOnly = true; return nil }},
+		{"show", needsValue, "ID", "mailq: print a queued message", act("show")},
+		{"retry", needsValue, "ID|all", "mailq: try it now", act("retry")},
+		{"hold", needsValue, "ID|all", "mailq: do not try it until it is released", act("hold")},
+		{"release", needsValue, "ID|all", "mailq: undo --hold, or queue a failed message again", act("release")},
+		{"delete", needsValue, "ID|all", "mailq: remove it", act("delete")},
 		{"json", noValue, "", "mailq: one object a message", func(o *options, _ string) error { o.jsonList = true; return nil }},
+	}
+}
+
+// act is an option of mailq that does something with a message.
+func act(what string) func(*options, string) error {
+	return func(o *options, v string) error {
+		if o.act != "" {
+			return usagef("--%s and --%s do not go together", o.act, what)
+		}
+		o.mode, o.act, o.actOn = modeQueueAct, what, v
+		return nil
 	}
 }
 
@@ -176,7 +194,7 @@ func setMode(o *options, v string) error {
 	return nil
 }
 
-// setQueueRun is -q with a time, filters, or nothing.
+// setQueueRun is -q with a time, a filter, or nothing.
 func setQueueRun(o *options, v string) error {
 	o.mode = modeQueueRun
 	if v == "" || v == "f" || v == "p" {
@@ -186,33 +204,49 @@ func setQueueRun(o *options, v string) error {
 		return usagef("-q%s: there are no queue groups and no quarantine", v)
 	}
 	if v[0] == 'p' || v[0] >= '0' && v[0] <= '9' {
-		if !isInterval(strings.TrimPrefix(v, "p")) {
+		var ok bool
+		if o.interval, ok = parseInterval(strings.TrimPrefix(v, "p")); !ok {
 			return usagef("-q%s: not a time such as 15m or 1h30m", v)
 		}
 		return nil
 	}
-	filter := strings.TrimPrefix(v, "!")
-	if filter == "" || !strings.Contains("IRS", filter[:1]) {
+	text, not := strings.CutPrefix(v, "!")
+	if len(text) < 2 || !strings.Contains("IRS", text[:1]) {
 		return usagef("-q%s is not known", v)
 	}
+	o.filters = append(o.filters, filter{not: not, kind: text[0], text: text[1:]})
 	return nil
 }
 
-// isInterval reports a time as Sendmail writes it: numbers with s, m, h, d, w;
-// a number alone is minutes.
-func isInterval(s string) bool {
-	digits := 0
-	for i := range len(s) {
-		switch {
-		case s[i] >= '0' && s[i] <= '9':
-			digits++
-		case digits > 0 && strings.Contains("smhdw", s[i:i+1]):
-			digits = 0
-		default:
-			return false
+// parseInterval reads a time as Sendmail writes it: numbers with s, m, h, d, w; a
+// number alone is minutes.
+func parseInterval(s string) (total time.Duration, ok bool) {
+	for s != "" {
+		digits := len(s) - len(strings.TrimLeft(s, "0123456789"))
+		n, err := strconv.ParseUint(s[:digits], 10, 20)
+		if err != nil {
+			return 0, false
 		}
+		unit := time.Minute
+		if s = s[digits:]; s != "" {
+			switch s[0] {
+			case 's':
+				unit = time.Second
+			case 'm':
+			case 'h':
+				unit = time.Hour
+			case 'd':
+				unit = 24 * time.Hour
+			case 'w':
+				unit = 7 * 24 * time.Hour
+			default:
+				return 0, false
+			}
+			s = s[1:]
+		}
+		total += time.Duration(n) * unit
 	}
-	return s != ""
+	return total, total > 0
 }
 
 // ignoredFlags have no meaning here, but callers pass them.

@@ -31,6 +31,7 @@ const (
 	exUnavailable = 69 // refused for good
 	exSoftware    = 70 // a fault of ours
 	exOSErr       = 71
+	exCantCreate  = 73 // the spool cannot be written
 	exIOErr       = 74
 	exTempFail    = 75 // nothing was kept, try again
 	exProtocol    = 76 // what came was no SMTP
@@ -87,12 +88,16 @@ func (a *app) run(ctx context.Context) int {
 		return a.print(helpText(a.name))
 	case modeVersion:
 		return a.print("postern " + version + "\n")
-	case modeAliases, modeHostStat, modeQueueRun:
-		return exOK // without a spool there is nothing to do
+	case modeAliases, modeHostStat:
+		return exOK
+	case modeQueueRun:
+		return a.runQueue(ctx, o)
 	case modeQueueCount:
-		return a.print("0\n")
+		return a.queueCount(o)
 	case modeQueueList:
 		return a.queueList(o)
+	case modeQueueAct:
+		return a.queueAct(o)
 	case modeSMTP:
 		return a.fail(exUsage, errors.New("SMTP on standard input (-bs) is not supported by this version"))
 	case modeVerify:
@@ -103,14 +108,6 @@ func (a *app) run(ctx context.Context) int {
 		return a.serverInfo(ctx, o)
 	}
 	return a.submit(ctx, o)
-}
-
-// queueList is mailq without a spool.
-func (a *app) queueList(o *options) int {
-	if o.jsonList {
-		return exOK // one object a message, and there is none
-	}
-	return a.print("Mail queue is empty\n")
 }
 
 // print writes to standard output.
@@ -178,19 +175,31 @@ func (a *app) noInput() bool {
 	return flags&unix.O_ACCMODE == unix.O_RDWR && st.Mode&unix.S_IFMT == unix.S_IFCHR && st.Rdev == null.Rdev
 }
 
-// load reads the configuration and opens the log it names.
+// load reads the configuration and opens the log it names. Without a
+// configuration the result is nil, with the status to end with.
 func (a *app) load(o *options) (*config.Config, int) {
+	cfg, err := a.configure(o)
+	if err == nil {
+		return cfg, exOK
+	}
+	status := exConfig
 	if a.privileged && (o.config != "" || o.trace != "") {
-		return nil, a.fail(exNoPerm, errors.New("-C and -X are not allowed with more rights than the caller's"))
+		status = exNoPerm
+	}
+	status = a.fail(status, err)
+	if errors.Is(err, config.ErrNoConfig) {
+		a.fail(exConfig, errors.New(config.Hint()))
+	}
+	return nil, status
+}
+
+func (a *app) configure(o *options) (*config.Config, error) {
+	if a.privileged && (o.config != "" || o.trace != "") {
+		return nil, errors.New("-C and -X are not allowed with more rights than the caller's")
 	}
 	cfg, err := config.Load(config.Source{Explicit: o.config, Getenv: a.getenv, Privileged: a.privileged})
-	if errors.Is(err, config.ErrNoConfig) {
-		status := a.fail(exConfig, err)
-		a.say("%s", strings.ReplaceAll(config.Hint(), "\n    ", "\n  "))
-		return nil, status
-	}
 	if err != nil {
-		return nil, a.fail(exConfig, err)
+		return nil, err
 	}
 	for _, w := range cfg.Warnings {
 		a.say("warning: %s", w)
@@ -202,5 +211,5 @@ func (a *app) load(o *options) (*config.Config, int) {
 	host, _ := os.Hostname() // the log can do without
 	a.log = maillog.Open(maillog.Options{To: cfg.Log.To, Format: cfg.Log.Format, Tag: tag, Host: host,
 		PID: os.Getpid(), Now: a.now, Stderr: a.err})
-	return cfg, exOK
+	return cfg, nil
 }

@@ -1,6 +1,9 @@
 package cli
 
-import "strings"
+import (
+	"strings"
+	"time"
+)
 
 // mode is what a run is for.
 type mode int
@@ -14,6 +17,7 @@ const (
 	modeVerify                 // -bv
 	modeHostStat               // -bh, -bH, hoststat, purgestat
 	modeQueueRun               // -q
+	modeQueueAct               // mailq --show, --retry, --hold, --release, --delete
 	modeHelp
 	modeVersion
 	modeCheck
@@ -40,6 +44,12 @@ type options struct {
 	ret        string // FULL or HDRS
 	envid      string
 	delivery   byte // i, b, q, d, or 0
+
+	interval time.Duration // of -q15m; 0: once
+	filters  []filter
+	dueOnly  bool   // only messages whose time has come
+	act      string // show, retry, hold, release, delete
+	actOn    string // an id, or "all"
 
 	args []string // addresses
 }

@@ -30,7 +30,7 @@ func statusOf(outcomes []relay.Outcome) int {
 
 func statusOfOutcome(o relay.Outcome) int {
 	switch o.Status {
-	case relay.Sent:
+	case relay.Sent, relay.Queued:
 		return exOK
 	case relay.Unknown:
 		return exTempFail
@@ -106,7 +106,7 @@ func isNoUser(code int) bool {
 func (a *app) explain(cfg *config.Config, outcomes []relay.Outcome) {
 	told := ""
 	for _, o := range outcomes {
-		if o.Status == relay.Sent {
+		if o.Status == relay.Sent || o.Status == relay.Queued {
 			continue
 		}
 		text := o.Text
@@ -160,7 +160,7 @@ func needsLogin(err error) bool {
 type reported struct {
 	ID        string `json:"id"`
 	Recipient string `json:"recipient"`
-	Status    string `json:"status"` // sent, failed, deferred, unknown
+	Status    string `json:"status"` // sent, queued, failed, deferred, unknown
 	Code      int    `json:"code"`   // of the reply, 0 without one
 	Enhanced  string `json:"dsn"`
 	Reply     string `json:"reply"`

@@ -24,9 +24,11 @@ func TestMain(m *testing.M) {
 // testscript:
 //
 //	rc N command…            run it, its exit status must be N
-//	smarthost [answers [more]]  start a server and write smarthost.toml for it;
-//	                         answers has lines "beginning of a command|reply[|action]",
-//	                         more is appended to the [smarthost] table
+//	smarthost [answers [more [spool]]]
+//	                         start a server and write smarthost.toml for it; answers
+//	                         has lines "beginning of a command|reply[|action]", more
+//	                         is appended to the [smarthost] table, spool to [spool],
+//	                         whose dir is $WORK/spool
 //	received FILE            write what the last server heard: commands, then
 //	                         messages with "| " in front of each line
 //	unsent                   the last server got no message
@@ -84,8 +86,12 @@ func cmdSmarthost(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) > 1 {
 		more = ts.ReadFile(args[1])
 	}
-	toml := fmt.Sprintf("domain = \"client.example\"\n\n[log]\nto = %q\n\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\ncommand_timeout = \"2s\"\n%s",
-		ts.MkAbs("log"), s.Port(), more)
+	spool := ""
+	if len(args) > 2 {
+		spool = fmt.Sprintf("[spool]\ndir = %q\n%s", ts.MkAbs("spool"), ts.ReadFile(args[2]))
+	}
+	toml := fmt.Sprintf("domain = \"client.example\"\n\n[log]\nto = %q\n\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\ncommand_timeout = \"2s\"\n%s\n%s",
+		ts.MkAbs("log"), s.Port(), more, spool)
 	ts.Check(os.WriteFile(ts.MkAbs("smarthost.toml"), []byte(toml), 0o600))
 	ts.Setenv("POSTERN_CONFIG", ts.MkAbs("smarthost.toml"))
 	ts.Setenv("PORT", strconv.Itoa(s.Port()))

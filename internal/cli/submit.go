@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"postern/internal/config"
 	"postern/internal/headers"
@@ -184,34 +183,4 @@ func envelopeSender(o *options, cfg *config.Config, who person, domain string) (
 		return address, false, faultf(exDataErr, "envelope sender: %w; nothing was sent", err)
 	}
 	return address, null, nil
-}
-
-// send relays and tells the caller what became of it.
-func (a *app) send(ctx context.Context, o *options, cfg *config.Config, s *submission) int {
-	trace, closeTrace, err := a.tracer(o)
-	if err != nil {
-		return a.fail(exIOErr, err)
-	}
-	defer closeTrace()
-	a.log.Accepted(s.id, s.env.Sender, os.Getuid(), s.msg.Size(), len(s.env.Recipients), strings.Trim(s.msgID, "<>"))
-	r := a.relay(cfg, trace)
-	outcomes := r.Deliver(ctx, s.id, s.env, s.msg)
-	if o.report == "json" {
-		if err := a.reportJSON(s.id, outcomes); err != nil {
-			return a.fail(exIOErr, err)
-		}
-	}
-	a.explain(cfg, outcomes)
-	for _, b := range s.bad {
-		a.say("%s", b)
-	}
-	status := statusOf(outcomes)
-	if status == exOK && len(s.bad) > 0 {
-		return exDataErr
-	}
-	return status
-}
-
-func (a *app) relay(cfg *config.Config, trace func(byte, string)) *relay.Relay {
-	return &relay.Relay{Config: cfg, Log: a.log, Now: a.now, Host: fullHostname(), Trace: trace}
 }

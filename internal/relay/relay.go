@@ -6,6 +6,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"postern/internal/config"
@@ -29,8 +30,11 @@ type Relay struct {
 	Config *config.Config
 	Log    *maillog.Logger
 	Now    func() time.Time
-	Host   string             // this host's full name, for EHLO
-	Trace  func(byte, string) // of the dialogue, secrets masked; may be nil
+	Host   string // this host's full name, for EHLO
+	// Patience bounds what comes before the end of the content; 0 is no bound.
+	Patience time.Duration
+	TempDir  string             // for messages that have to be recoded
+	Trace    func(byte, string) // of the dialogue, secrets masked; may be nil
 }
 
 // Deliver tries once, within the configured timeout, and returns an outcome for
@@ -40,6 +44,8 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 	defer cancel()
 	begin := r.Now()
 	d := &delivery{msg: msg}
+	ctx, stop := d.hurry(ctx, r.Patience)
+	defer stop()
 	defer d.close()
 	var server, cipher string
 	opened := func(c *smtp.Client) {
@@ -73,12 +79,28 @@ func (r *Relay) log(id, sender string, size int64, o Outcome) {
 
 // delivery keeps the forms of the message that servers asked for.
 type delivery struct {
-	msg   *message.Message
-	forms []*message.Message
+	msg       *message.Message
+	forms     []*message.Message
+	committed atomic.Bool
+}
+
+// hurry ends ctx after patience, unless the content is on its way by then: to
+// give up after that would leave unknown what the server is about to say.
+func (d *delivery) hurry(ctx context.Context, patience time.Duration) (context.Context, context.CancelFunc) {
+	if patience <= 0 {
+		return ctx, func() {}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	timer := time.AfterFunc(patience, func() {
+		if !d.committed.Load() {
+			cancel()
+		}
+	})
+	return ctx, func() { timer.Stop(); cancel() }
 }
 
 func (d *delivery) transaction(env Envelope, host *config.Smarthost) *smtp.Transaction {
-	t := &smtp.Transaction{Fit: d.fit, Envelope: smtp.Envelope{
+	t := &smtp.Transaction{Fit: d.fit, Committed: func() { d.committed.Store(true) }, Envelope: smtp.Envelope{
 		Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID,
 		RequireTLS: host.RequireTLS, Options: host.MailOptions,
 	}}
@@ -114,6 +136,21 @@ func (r *Relay) Check(ctx context.Context) (*smtp.Client, error) {
 	return smtp.Dial(ctx, r.SMTP())
 }
 
+// OfConnection reports a failure that is not about the message: whatever was
+// said, another message would fare no better, and this one may fare well once it
+// is mended.
+func (o Outcome) OfConnection() bool {
+	var e *smtp.Error
+	if !errors.As(o.Err, &e) {
+		return false
+	}
+	switch e.Stage {
+	case smtp.StageResolve, smtp.StageConnect, smtp.StageGreeting, smtp.StageHello, smtp.StageTLS, smtp.StageAuth:
+		return true
+	}
+	return e.Code == smtp.CodeAccessDenied // a login is wanted
+}
+
 // Status is what became of a message for one recipient.
 type Status int
 
@@ -122,6 +159,7 @@ const (
 	Failed                 // it refused for good
 	Deferred               // not now; trying again can help
 	Unknown                // its last answer was lost: perhaps delivered
+	Queued                 // it is in the spool
 )
 
 func (s Status) String() string {
@@ -132,6 +170,8 @@ func (s Status) String() string {
 		return "failed"
 	case Deferred:
 		return "deferred"
+	case Queued:
+		return "queued"
 	}
 	return "unknown"
 }

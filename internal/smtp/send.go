@@ -14,6 +14,9 @@ type Transaction struct {
 	// Fit, if set, gives the message in the form that a server with these
 	// extensions takes, and whether it still has octets above 127.
 	Fit func(Extensions) (m Message, eightBit bool, err error)
+	// Committed, if set, is called when the whole content is on its way: from
+	// then on giving up would leave the outcome unknown.
+	Committed func()
 }
 
 // Send transfers a message in one or more transactions and keeps the connection
@@ -89,7 +92,11 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 		for _, i := range left {
 			part.Envelope.Recipients = append(part.Envelope.Recipients, t.Envelope.Recipients[i])
 		}
-		r, _ := c.send(ctx, &part, true) // the outcomes have the error
+		r, err := c.send(ctx, &part, true)
+		if len(r.Recipients) == 0 { // it never came to the message
+			out.set(left, RecipientResult{Err: err})
+			break
+		}
 		out.Size = r.Size
 		if r.Reply.Code != 0 {
 			out.Reply = r.Reply

@@ -323,6 +323,9 @@ func (c *Client) chunk(t *transaction) error {
 
 func (c *Client) contentWritten(t *transaction, err error) error {
 	if err == nil {
+		if t.job != nil && t.job.tx.Committed != nil {
+			t.job.tx.Committed()
+		}
 		c.pending++
 		c.await(expectation{stage: StageContent, within: contentTimeoutFactor * c.cfg.commandTimeout(), of: t,
 			on: func(r Reply) { c.onContent(t, r) }})

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"time"
@@ -237,4 +238,14 @@ func (s *Spool) Turn(ctx context.Context) (done func() error, err error) {
 		}()
 		return nil, errors.Join(ctx.Err(), leave())
 	}
+}
+
+// Message reads the octets of an entry without claiming it.
+func (s *Spool) Message(e Entry) (io.ReadCloser, error) {
+	state, err := s.Read(e)
+	if err != nil {
+		return nil, err
+	}
+	c := &Claim{State: state, s: s, ref: e.ref}
+	return c.Open()
 }

@@ -26,6 +26,7 @@ type State struct {
 	Failed     []Recipient `json:"failed,omitempty"` // refused for good, the sender not told yet
 	Done       int         `json:"done,omitempty"`   // recipients that have it
 
+	EightBit   bool   `json:"eightbit,omitempty"` // octets above 127 in the body
 	Return     string `json:"ret,omitempty"`
 	EnvelopeID string `json:"envid,omitempty"`
 

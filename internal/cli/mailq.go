@@ -1,0 +1,288 @@
+package cli
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+	"time"
+
+	"postern/internal/relay"
+	"postern/internal/spool"
+)
+
+// queueList is mailq: a table as Sendmail and Postfix have it, or an object a
+// line. Messages are written as they are read, so that ten thousand of them need
+// no memory.
+func (a *app) queueList(o *options) int {
+	cfg, q, status := a.openQueue(o, nil)
+	if cfg == nil {
+		return status
+	}
+	if q == nil {
+		return a.emptyQueue(o)
+	}
+	all, strangers, err := q.Spool.All()
+	if err != nil {
+		return a.fail(exOSErr, err)
+	}
+	out := bufio.NewWriter(a.out)
+	l := &listing{w: out, json: o.jsonList}
+	for _, e := range all {
+		state, err := q.Spool.Read(e)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // it has moved on
+		}
+		if err != nil {
+			a.say("%s: %v", e.ID, err)
+			status = exDataErr
+			continue
+		}
+		l.message(e, state)
+	}
+	for _, s := range strangers {
+		a.say("%s: %s; it is left alone", s.Name, s.Reason)
+	}
+	if l.count == 0 && status == exOK {
+		return a.emptyQueue(o)
+	}
+	if !o.jsonList {
+		fmt.Fprintf(out, "-- %d Kbytes in %d Request%s.\n", (l.octets+1023)/1024, l.count, plural(l.count))
+	}
+	if err := errors.Join(l.err, out.Flush()); err != nil {
+		return a.fail(exIOErr, err)
+	}
+	return status
+}
+
+func (a *app) emptyQueue(o *options) int {
+	if o.jsonList {
+		return exOK
+	}
+	return a.print("Mail queue is empty\n")
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+// listing writes messages.
+type listing struct {
+	w      io.Writer
+	json   bool
+	count  int
+	octets int64
+	err    error
+}
+
+// listed is a message in mailq --json. The keys are promised to scripts.
+type listed struct {
+	ID         string            `json:"id"`
+	Place      string            `json:"place"` // queue, active, hold, failed
+	Size       int64             `json:"size"`
+	Arrived    time.Time         `json:"arrived"`
+	NextTry    time.Time         `json:"next_try"`
+	Attempts   int               `json:"attempts"`
+	Sender     string            `json:"sender"`
+	UID        int               `json:"uid"`
+	Recipients []listedRecipient `json:"recipients"`
+}
+
+type listedRecipient struct {
+	Address        string `json:"address"`
+	Code           int    `json:"code"`
+	DSN            string `json:"dsn"`
+	Answer         string `json:"answer"`
+	MaybeDelivered bool   `json:"maybe_delivered"`
+	Failed         bool   `json:"failed"` // refused for good
+}
+
+func (l *listing) message(e spool.Entry, s *spool.State) {
+	if l.count == 0 && !l.json {
+		l.printf("-Queue ID-   --Size-- ----Arrival Time---- -Sender/Recipient-------\n")
+	}
+	l.count++
+	l.octets += s.Size
+	if l.json {
+		l.object(e, s)
+		return
+	}
+	mark := map[string]string{"active": "*", "hold": "!", "failed": "#"}[e.Place]
+	l.printf("%-13s%8d %s  %s\n", s.ID+mark, s.Size, s.Created.Local().Format("Mon Jan _2 15:04:05"), sender(s))
+	for _, r := range append(append([]spool.Recipient(nil), s.Failed...), s.Recipients...) {
+		if note := note(e, r); note != "" {
+			l.printf("%13s(%s)\n", "", note)
+		}
+		l.printf("%44s%s\n", "", r.Address)
+	}
+}
+
+func sender(s *spool.State) string {
+	if s.Sender == "" {
+		return "<>"
+	}
+	return s.Sender
+}
+
+// note is what is known of a recipient.
+func note(e spool.Entry, r spool.Recipient) string {
+	var parts []string
+	if r.Maybe {
+		parts = append(parts, "maybe delivered")
+	}
+	if r.Answer != "" {
+		parts = append(parts, r.Answer)
+	}
+	switch e.Place {
+	case "queue":
+		if r.Answer != "" {
+			parts = append(parts, "next try "+e.Due.Local().Format("Mon 15:04"))
+		}
+	case "hold":
+		parts = append(parts, "on hold")
+	case "failed":
+		parts = append(parts, "undeliverable")
+	}
+	return strings.Join(parts, "; ")
+}
+
+func (l *listing) object(e spool.Entry, s *spool.State) {
+	m := listed{ID: s.ID, Place: e.Place, Size: s.Size, Arrived: s.Created, NextTry: e.Due.UTC(), Attempts: s.Attempts,
+		Sender: s.Sender, UID: s.UID, Recipients: []listedRecipient{}}
+	add := func(list []spool.Recipient, failed bool) {
+		for _, r := range list {
+			m.Recipients = append(m.Recipients, listedRecipient{r.Address, r.Code, r.DSN, r.Answer, r.Maybe, failed})
+		}
+	}
+	add(s.Failed, true)
+	add(s.Recipients, false)
+	text, err := json.Marshal(m)
+	if err != nil {
+		l.err = err
+		return
+	}
+	l.printf("%s\n", text)
+}
+
+func (l *listing) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(l.w, format, args...); err != nil && l.err == nil {
+		l.err = err
+	}
+}
+
+// queueCount is -bP.
+func (a *app) queueCount(o *options) int {
+	cfg, q, status := a.openQueue(o, nil)
+	if cfg == nil {
+		return status
+	}
+	if q == nil {
+		return a.print("0\n")
+	}
+	all, _, err := q.Spool.All()
+	if err != nil {
+		return a.fail(exOSErr, err)
+	}
+	return a.print(fmt.Sprintf("%d\n", len(all)))
+}
+
+// queueAct does something with one message, or with all.
+func (a *app) queueAct(o *options) int {
+	cfg, q, status := a.openQueue(o, nil)
+	if cfg == nil {
+		return status
+	}
+	if q == nil {
+		return a.fail(exConfig, errors.New("no spool is configured, so nothing is queued"))
+	}
+	entries, err := chosen(q, o)
+	if err != nil {
+		return a.fail(exDataErr, err)
+	}
+	for _, e := range entries {
+		if err := a.actOn(q, o.act, e); err != nil {
+			status = a.fail(exTempFail, fmt.Errorf("%s: %w", e.ID, err))
+		}
+	}
+	if o.act == "retry" || o.act == "release" {
+		a.wake(cfg, q)
+	}
+	return status
+}
+
+// chosen are the messages that an option names.
+func chosen(q *relay.Queue, o *options) ([]spool.Entry, error) {
+	if o.actOn != "all" {
+		e, err := q.Spool.Find(o.actOn)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("no message %q in the queue", o.actOn)
+		}
+		return []spool.Entry{e}, err
+	}
+	if o.act == "show" {
+		return nil, errors.New("--show takes the id of one message")
+	}
+	all, _, err := q.Spool.All()
+	var list []spool.Entry
+	for _, e := range all {
+		if fits(o.act, e.Place) {
+			list = append(list, e)
+		}
+	}
+	return list, err
+}
+
+// fits reports whether "all" means messages in that place for an action.
+func fits(act, place string) bool {
+	switch act {
+	case "release":
+		return place == "hold"
+	case "retry", "hold":
+		return place == "queue"
+	}
+	return place != "active"
+}
+
+func (a *app) actOn(q *relay.Queue, act string, e spool.Entry) error {
+	if act == "show" {
+		return a.show(q, e)
+	}
+	if e.Place == "active" {
+		return errors.New("it is being sent just now")
+	}
+	c, err := q.Spool.Claim(e)
+	if err != nil {
+		return err
+	}
+	switch act {
+	case "hold":
+		return c.Hold()
+	case "delete":
+		a.log.Warning(fmt.Sprintf("%s: deleted by a person, from=<%s>, %d recipients", e.ID, c.State.Sender, len(c.State.Recipients)))
+		return c.Finish()
+	}
+	if e.Place == "failed" { // what was given up is tried again, with a new life
+		c.State.Recipients = append(c.State.Recipients, c.State.Failed...)
+		c.State.Failed, c.State.Created = nil, a.now()
+		if err := c.Save(true); err != nil {
+			return errors.Join(err, c.Fail())
+		}
+	}
+	return c.Release(a.now())
+}
+
+// show prints a message.
+func (a *app) show(q *relay.Queue, e spool.Entry) error {
+	text, err := q.Spool.Message(e)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(a.out, text)
+	return errors.Join(err, text.Close())
+}

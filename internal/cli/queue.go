@@ -1,0 +1,207 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+	"postern/internal/config"
+	"postern/internal/relay"
+	"postern/internal/spool"
+)
+
+// queue opens the spool, nil if none is configured. firstID, if not "", is the
+// id of the first message put into it.
+func (a *app) queue(cfg *config.Config, r *relay.Relay, firstID string) (*relay.Queue, error) {
+	if cfg.Spool.Dir == "" {
+		return nil, nil
+	}
+	files, err := spool.OpenLocal(cfg.Spool.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
+	}
+	newID := func() string {
+		id := firstID
+		if firstID = ""; id == "" {
+			id = random(60)
+		}
+		return id
+	}
+	s, err := spool.Open(files, spool.Options{Owner: self(), Now: a.now, NewID: newID, Alive: alive,
+		Lease: cfg.Timeout + 10*time.Minute, Horizon: cfg.Spool.RetryMax + 24*time.Hour})
+	if err != nil {
+		return nil, err
+	}
+	return &relay.Queue{Relay: r, Spool: s, Random: rand.Float64, NewID: func() string { return random(60) },
+		Domain: mailDomain(cfg, fullHostname())}, nil
+}
+
+// openQueue is queue for the commands that look at it or run it. Without any
+// configuration there is no spool, and so nothing in it.
+func (a *app) openQueue(o *options, trace func(byte, string)) (*config.Config, *relay.Queue, int) {
+	cfg, err := a.configure(o)
+	if errors.Is(err, config.ErrNoConfig) {
+		return &config.Config{}, nil, exOK
+	}
+	if err != nil {
+		return nil, nil, a.fail(exConfig, err)
+	}
+	q, err := a.queue(cfg, a.relay(cfg, trace), "")
+	if err != nil {
+		return nil, nil, a.fail(exCantCreate, err)
+	}
+	return cfg, q, exOK
+}
+
+// runQueue is -q: once, or again and again until it is told to stop.
+func (a *app) runQueue(ctx context.Context, o *options) int {
+	trace, done, err := a.tracer(o)
+	if err != nil {
+		return a.fail(exIOErr, err)
+	}
+	defer done()
+	cfg, q, status := a.openQueue(o, trace)
+	if q == nil {
+		return status // without a spool there is nothing to do
+	}
+	finish := a.showProgress(q)
+	for {
+		p, err := q.Run(ctx, relay.RunOptions{DueOnly: o.dueOnly || o.interval > 0, Match: matcher(o.filters)})
+		finish(p)
+		if o.interval == 0 || ctx.Err() != nil {
+			return a.runEnded(cfg, o, err)
+		}
+		if err != nil {
+			a.log.Warning("queue run: " + err.Error())
+		}
+		if !pause(ctx, a.untilNext(q, o.interval)) {
+			return exOK
+		}
+	}
+}
+
+// runEnded is the status of a run. Mail that waits is no failure: it is kept,
+// and mailq has the reason.
+func (a *app) runEnded(cfg *config.Config, o *options, err error) int {
+	switch {
+	case err == nil || errors.Is(err, context.Canceled):
+		return exOK
+	case o.dueOnly: // nobody is there to read it
+		a.log.Warning("queue run: " + err.Error())
+		return exOK
+	}
+	a.say("the queue waits: %s", strings.TrimPrefix(err.Error(), "smtp: "))
+	if h := hint(cfg, err); h != "" {
+		a.say("%s", h)
+	}
+	return exOK
+}
+
+// untilNext is how long a runner may sleep: until the next message is due, at
+// least a second, at most the interval.
+func (a *app) untilNext(q *relay.Queue, interval time.Duration) time.Duration {
+	wait := interval
+	if entries, _, err := q.Spool.List("queue"); err == nil && len(entries) > 0 {
+		wait = min(wait, entries[0].Due.Sub(a.now()))
+	}
+	return max(wait, time.Second)
+}
+
+// pause waits; it is false if ctx ended it.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// showProgress draws a line at a terminal while a run goes on.
+func (a *app) showProgress(q *relay.Queue) (finish func(relay.Progress)) {
+	f, ok := a.err.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return func(relay.Progress) {}
+	}
+	line := func(p relay.Progress, end string) {
+		// A terminal that is gone has nobody to tell.
+		_, _ = fmt.Fprintf(f, "\r%d sent, %d waiting, %d failed, %d to go%s", p.Sent, p.Deferred, p.Failed, p.Left, end)
+	}
+	q.Progress = func(p relay.Progress) { line(p, "\x1b[K") }
+	return func(p relay.Progress) { line(p, "\x1b[K\n") }
+}
+
+// matcher selects messages as -qI, -qR and -qS say; nil selects all.
+func matcher(filters []filter) func(id string, s *spool.State) bool {
+	if len(filters) == 0 {
+		return nil
+	}
+	return func(id string, s *spool.State) bool {
+		for _, f := range filters {
+			if f.matches(id, s) == f.not {
+				return false
+			}
+		}
+		return true
+	}
+}
+
+// filter is one of -q[!]I, -q[!]R, -q[!]S: a piece of the id, of a recipient, or
+// of the sender.
+type filter struct {
+	not  bool
+	kind byte
+	text string
+}
+
+func (f filter) matches(id string, s *spool.State) bool {
+	switch f.kind {
+	case 'I':
+		return strings.Contains(id, f.text)
+	case 'S':
+		return strings.Contains(s.Sender, f.text)
+	}
+	for _, r := range s.Recipients {
+		if strings.Contains(r.Address, f.text) {
+			return true
+		}
+	}
+	return false
+}
+
+// detach runs the queue in a process of its own, which outlives us and our
+// caller's terminal and pipes.
+func (a *app) detach(cfg *config.Config) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	args := []string{"-q", "--due"}
+	if cfg.Path != "" {
+		args = append(args, "--config", cfg.Path)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.Args[0] = "sendmail"
+	cmd.Dir = "/"
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	return cmd.Process.Release()
+}
+
+// wake sees to it that what is due goes out soon.
+func (a *app) wake(cfg *config.Config, q *relay.Queue) {
+	if err := a.detach(cfg); err != nil {
+		a.log.Warning("cannot start a queue run, the next one will do it: " + err.Error())
+	}
+}

@@ -1,0 +1,147 @@
+package relay
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/message"
+	"postern/internal/spool"
+)
+
+// Queue is a spool and the way out of it.
+type Queue struct {
+	Relay  *Relay
+	Spool  *spool.Spool
+	Random func() float64 // from 0 to 1, for jitter
+	NewID  func() string  // for the reports that we write
+	Domain string         // of MAILER-DAEMON
+	// Progress, if set, is told after each message of a run.
+	Progress func(Progress)
+}
+
+// Progress is how far a run is.
+type Progress struct{ Sent, Deferred, Failed, Left int }
+
+func (q *Queue) now() time.Time         { return q.Relay.Now() }
+func (q *Queue) config() *config.Config { return q.Relay.Config }
+
+// Put keeps a message for the recipients of outcomes, whose answers so far are
+// kept with them, to be tried at due. When it returns nil the message is on
+// stable storage.
+func (q *Queue) Put(env Envelope, msg *message.Message, outcomes []Outcome, uid int, due time.Time) (id string, err error) {
+	// What is kept fits any wire with 8BITMIME, so that later it can be sent as
+	// it lies there.
+	m, err := msg.For(message.Wire{EightBitMIME: true})
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, m.Close()) }()
+	state := &spool.State{Created: q.now(), Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID, UID: uid,
+		EightBit: m.Body().Facts().EightBit}
+	for _, o := range outcomes {
+		r := spool.Recipient{Address: o.Recipient, Notify: env.Notify}
+		answer(&r, o)
+		state.Recipients = append(state.Recipients, r)
+		if o.Err != nil {
+			state.Attempts, state.Tried = 1, q.now()
+		}
+	}
+	text, err := m.Open()
+	if err != nil {
+		return "", err
+	}
+	return q.put(state, text, due)
+}
+
+// put writes text and state as a new message.
+func (q *Queue) put(state *spool.State, text io.ReadCloser, due time.Time) (id string, err error) {
+	defer func() { err = errors.Join(err, text.Close()) }()
+	d, err := q.Spool.Create()
+	if err != nil {
+		return "", err
+	}
+	defer d.Abandon()
+	if _, err := io.Copy(d, text); err != nil {
+		return "", err
+	}
+	return d.ID(), d.Commit(state, due)
+}
+
+// answer notes an outcome with a recipient.
+func answer(r *spool.Recipient, o Outcome) {
+	if o.Err == nil {
+		return
+	}
+	r.Code, r.DSN, r.Answer, r.Relay = o.Code, o.DSN(), o.Text, o.Relay
+	r.Maybe = r.Maybe || o.Status == Unknown
+}
+
+// Fresh are outcomes for recipients that were not tried yet.
+func Fresh(recipients []string) []Outcome {
+	out := make([]Outcome, len(recipients))
+	for i, r := range recipients {
+		out[i] = Outcome{Recipient: r, Status: Deferred}
+	}
+	return out
+}
+
+// Again is when a message that has waited for a time is tried next: after as
+// long again, between retry_min and retry_max, a tenth more or less so that
+// messages that came together do not go together.
+func (q *Queue) Again(created time.Time) time.Time {
+	s := &q.config().Spool
+	wait := min(max(q.now().Sub(created), s.RetryMin), s.RetryMax)
+	return q.now().Add(time.Duration(float64(wait) * (0.9 + 0.2*q.Random())))
+}
+
+// HasDue reports whether any message's time has come.
+func (q *Queue) HasDue() bool {
+	entries, _, err := q.Spool.List("queue")
+	for _, e := range entries {
+		if q.Spool.Due(e) {
+			return err == nil
+		}
+	}
+	return false
+}
+
+// loaded is a claimed message as a message.Message, for servers that cannot take
+// it as it lies in the spool.
+func loaded(c *spool.Claim, dir string) (*message.Message, error) {
+	f, err := c.Open()
+	if err != nil {
+		return nil, err
+	}
+	body, err := message.ReadBody(f, dir)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, err
+	}
+	head := make([]byte, 0, 4<<10)
+	r := body.Open()
+	for buf := make([]byte, 4<<10); ; {
+		n, err := r.Read(buf)
+		head = append(head, buf[:n]...)
+		if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
+			head = head[:i+4]
+			break
+		}
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return nil, errors.Join(err, body.Close())
+		}
+	}
+	rest, err := message.ReadBody(io.NewSectionReader(body, int64(len(head)), body.Facts().Size), dir)
+	if err = errors.Join(err, body.Close()); err != nil {
+		return nil, err
+	}
+	return message.New(head, rest), nil
+}
+
+// stopping reports that the run shall end after what is under way.
+func stopping(ctx context.Context) bool { return ctx.Err() != nil }

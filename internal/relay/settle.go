@@ -1,0 +1,233 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"postern/internal/bounce"
+	"postern/internal/spool"
+)
+
+// settle writes down what became of a message and does what follows from it:
+// the file goes, waits, or parks; the sender is told.
+func (r *run) settle(c *spool.Claim, outcomes []Outcome) {
+	q, s := r.q, c.State
+	if damaged(outcomes) {
+		q.Relay.Log.Warning(fmt.Sprintf("%s: %v; it is kept in failed/", s.ID, spool.ErrDamaged))
+		if err := c.Fail(); err != nil {
+			q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
+		}
+		return
+	}
+	before := len(s.Recipients)
+	s.Attempts++
+	s.Tried = q.now()
+	s.Recipients = r.sort(s, outcomes)
+	changed := len(s.Recipients) != before || unknown(outcomes)
+	if q.now().Sub(s.Created) >= q.config().Spool.Expire {
+		for _, one := range s.Recipients {
+			s.Failed = append(s.Failed, one)
+		}
+		r.count(func(p *Progress) { p.Failed += len(s.Recipients) })
+		changed, s.Recipients = true, nil
+	}
+	if err := r.conclude(c, changed); err != nil {
+		// What the server took is never sent again by this run; the file stays for
+		// a later one, and for a person (I5).
+		q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
+	}
+	r.count(func(p *Progress) { p.Left = len(r.todo) })
+	if q.Progress != nil {
+		r.mu.Lock()
+		p := r.progress
+		r.mu.Unlock()
+		q.Progress(p)
+	}
+}
+
+// damaged reports a file that turned out not to be what was written. Nothing of
+// it was completed on the wire.
+func damaged(outcomes []Outcome) bool {
+	for _, o := range outcomes {
+		if errors.Is(o.Err, spool.ErrDamaged) {
+			return true
+		}
+	}
+	return false
+}
+
+// unknown reports an answer that was lost, which people should see for good.
+func unknown(outcomes []Outcome) bool {
+	for _, o := range outcomes {
+		if o.Status == Unknown {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *run) count(f func(*Progress)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f(&r.progress)
+}
+
+// sort takes the recipients that have it, or never will, out of those to be
+// tried, and logs each.
+func (r *run) sort(s *spool.State, outcomes []Outcome) (left []spool.Recipient) {
+	for i, one := range s.Recipients {
+		if i >= len(outcomes) {
+			left = append(left, one)
+			continue
+		}
+		o := outcomes[i]
+		if o.Status == Failed && o.OfConnection() {
+			o.Status = Deferred // a wrong password must not bounce the whole queue
+		}
+		r.q.Relay.log(s.ID, s.Sender, s.Size, o)
+		answer(&one, o)
+		switch o.Status {
+		case Sent:
+			s.Done++
+			r.count(func(p *Progress) { p.Sent++ })
+		case Failed:
+			s.Failed = append(s.Failed, one)
+			r.count(func(p *Progress) { p.Failed++ })
+		default:
+			left = append(left, one)
+			r.count(func(p *Progress) { p.Deferred++ })
+		}
+	}
+	return left
+}
+
+// conclude makes the new state durable and acts on it.
+func (r *run) conclude(c *spool.Claim, changed bool) error {
+	s := c.State
+	if len(s.Recipients) == 0 && len(s.Failed) == 0 {
+		return c.Finish()
+	}
+	if changed { // before anybody is told, or a crash would tell and send again
+		if err := c.Save(true); err != nil {
+			return err
+		}
+	}
+	if len(s.Failed) > 0 {
+		parked, err := r.report(c)
+		if err != nil || parked {
+			return err
+		}
+		if len(s.Recipients) == 0 {
+			return c.Finish()
+		}
+		changed = true
+	}
+	if err := r.warn(c); err != nil {
+		return err
+	}
+	if err := c.Save(changed); err != nil {
+		return errors.Join(err, c.Release(r.q.Again(s.Created)))
+	}
+	return c.Release(r.q.Again(s.Created))
+}
+
+// report tells the sender of the recipients that failed. A message whose sender
+// cannot be told is parked once nobody is left to try, and the postmaster is
+// told.
+func (r *run) report(c *spool.Claim) (parked bool, err error) {
+	s := c.State
+	tell := wanting(s.Failed, "FAILURE")
+	if s.Sender != "" && !s.Report {
+		if len(tell) > 0 {
+			if err := r.q.tell(c, bounce.Failure, s.Sender, tell); err != nil {
+				return false, err
+			}
+		}
+		s.Failed = nil
+		return false, nil
+	}
+	if len(s.Recipients) > 0 {
+		return false, nil
+	}
+	if to := r.q.config().Postmaster; to != "" && !s.Report {
+		if err := r.q.tell(c, bounce.Postmaster, to, s.Failed); err != nil {
+			return false, err
+		}
+	}
+	r.q.Relay.Log.Warning(fmt.Sprintf("%s: undeliverable, and its sender cannot be told; it is kept in failed/", s.ID))
+	return true, c.Fail()
+}
+
+// warn tells the sender once that the message still waits.
+func (r *run) warn(c *spool.Claim) error {
+	s := c.State
+	if s.Warned || s.Report || s.Sender == "" || r.q.now().Sub(s.Created) < r.q.config().Spool.Warn {
+		return nil
+	}
+	if tell := wanting(s.Recipients, "DELAY"); len(tell) > 0 {
+		if err := r.q.tell(c, bounce.Delay, s.Sender, tell); err != nil {
+			return err
+		}
+	}
+	s.Warned = true
+	return nil
+}
+
+// wanting are the recipients whose NOTIFY (RFC 3461 4.1) allows a report of that
+// kind; without NOTIFY it is wanted.
+func wanting(all []spool.Recipient, kind string) (list []spool.Recipient) {
+	for _, one := range all {
+		if one.Notify == "" || strings.Contains(one.Notify, kind) {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// tell puts a report about recipients of c into the queue.
+func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.Recipient) error {
+	s := c.State
+	report := bounce.Report{
+		Kind: kind, Host: q.Relay.Host, Domain: q.Domain, To: to, Sender: s.Sender, EnvelopeID: s.EnvelopeID, Return: s.Return,
+		Arrived: s.Created, Now: q.now(), Until: s.Created.Add(q.config().Spool.Expire),
+		MessageID: q.NewID() + q.NewID() + "@" + q.Domain, Boundary: "=_" + q.NewID() + q.NewID(),
+	}
+	for _, one := range about {
+		report.Recipients = append(report.Recipients, reported(one, s, q.config().Spool.Expire))
+	}
+	original, err := c.Open()
+	if err != nil {
+		return err
+	}
+	d, err := q.Spool.Create()
+	if err != nil {
+		return errors.Join(err, original.Close())
+	}
+	defer d.Abandon()
+	if err := errors.Join(bounce.Write(d, report, original, s.Size), original.Close()); err != nil {
+		return err
+	}
+	state := &spool.State{Created: q.now(), Recipients: []spool.Recipient{{Address: to, Notify: "NEVER"}}, Report: true, EightBit: true}
+	if err := d.Commit(state, q.now()); err != nil {
+		return err
+	}
+	q.Relay.Log.Warning(fmt.Sprintf("%s: report to <%s> is %s", s.ID, to, d.ID()))
+	return nil
+}
+
+// reported is a recipient in a report.
+func reported(one spool.Recipient, s *spool.State, expire time.Duration) bounce.Recipient {
+	b := bounce.Recipient{Address: one.Address, Status: one.DSN, LastTry: s.Tried, Maybe: one.Maybe}
+	if one.Code > 0 {
+		b.Reply = one.Answer
+		b.Server, _, _ = strings.Cut(one.Relay, "[")
+		return b
+	}
+	b.Reason = one.Answer
+	if b.Reason == "" {
+		b.Reason = fmt.Sprintf("it was not delivered within %s", expire)
+	}
+	return b
+}
