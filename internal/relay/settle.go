@@ -27,9 +27,7 @@ func (r *run) settle(c *spool.Claim, outcomes []Outcome) {
 	s.Recipients = r.sort(s, outcomes)
 	changed := len(s.Recipients) != before || unknown(outcomes)
 	if q.now().Sub(s.Created) >= q.config().Spool.Expire {
-		for _, one := range s.Recipients {
-			s.Failed = append(s.Failed, one)
-		}
+		s.Failed = append(s.Failed, s.Recipients...)
 		r.count(func(p *Progress) { p.Failed += len(s.Recipients) })
 		changed, s.Recipients = true, nil
 	}
