@@ -165,6 +165,9 @@ func (c *Client) authWith(ctx context.Context, name string, cred credentials) (R
 // authenticate runs one mechanism. LOGIN is tried again without an initial
 // response at servers that call that a syntax error.
 func (c *Client) authenticate(name string, cred credentials) (Reply, error) {
+	defer func() { c.link.hidden = nil }()
+	c.hide(cred.password)
+	c.hide(cred.token)
 	m, err := c.mechanism(name, cred, true)
 	if err != nil {
 		return Reply{}, c.failure(StageAuth, because(ErrAuthUnavailable, err))
@@ -182,6 +185,13 @@ func (c *Client) authenticate(name string, cred credentials) (Reply, error) {
 	return r, err
 }
 
+// hide keeps text that the server may quote out of traces and errors.
+func (c *Client) hide(text string) {
+	if text != "" {
+		c.link.hidden = append(c.link.hidden, text)
+	}
+}
+
 // prover is a mechanism in which the server has to prove itself too.
 type prover interface{ proven() bool }
 
@@ -192,6 +202,7 @@ func (c *Client) exchange(m sasl.Client) (Reply, error) {
 		return Reply{}, c.failure(StageAuth, because(ErrAuthUnavailable, err))
 	}
 	line, shown, held := authCommand(name, first)
+	c.hide(base64.StdEncoding.EncodeToString(first))
 	r, err := c.command(StageAuth, line, shown)
 	for range maxAuthSteps {
 		switch {
@@ -212,7 +223,9 @@ func (c *Client) exchange(m sasl.Client) (Reply, error) {
 			}
 		}
 		held = false
-		r, err = c.command(StageAuth, base64.StdEncoding.EncodeToString(answer), "[secret]")
+		line := base64.StdEncoding.EncodeToString(answer)
+		c.hide(line)
+		r, err = c.command(StageAuth, line, "[secret]")
 	}
 	return c.cancelAuth(errors.New("the server never came to an end"))
 }

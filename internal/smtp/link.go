@@ -3,7 +3,9 @@ package smtp
 import (
 	"bufio"
 	"context"
+	"errors"
 	"net"
+	"strings"
 	"time"
 )
 
@@ -15,7 +17,8 @@ type link struct {
 	w       *bufio.Writer
 	timeout time.Duration // per reply and per write
 	trace   func(direction byte, line string)
-	err     error // the first failure; it stays
+	hidden  []string // secrets of a login under way: servers that do not understand a line quote it
+	err     error    // the first failure; it stays
 	ctx     context.Context
 }
 
@@ -121,7 +124,15 @@ func (l *link) reply(d time.Duration, maxLine int) (Reply, error) {
 	}
 	r, err := readReply(l.r, maxLine, l.heard)
 	if err != nil {
+		if len(l.hidden) > 0 && errors.Is(err, errSyntax) {
+			err = because(errSyntax, errors.New(l.hide(err.Error())))
+		}
 		return Reply{}, l.fail(err)
+	}
+	if r.Code != CodeAuthContinue { // what goes on is for the mechanism
+		for i := range r.Lines {
+			r.Lines[i] = l.hide(r.Lines[i])
+		}
 	}
 	return r, nil
 }
@@ -142,7 +153,14 @@ func (l *link) idle() (farewell Reply, err error) {
 	return Reply{}, l.fail(errUnsolicited)
 }
 
-func (l *link) heard(line []byte) { l.say('<', string(line)) }
+func (l *link) heard(line []byte) { l.say('<', l.hide(string(line))) }
+
+func (l *link) hide(text string) string {
+	for _, secret := range l.hidden {
+		text = strings.ReplaceAll(text, secret, "[secret]")
+	}
+	return text
+}
 
 func (l *link) say(direction byte, line string) {
 	if l.trace != nil {
