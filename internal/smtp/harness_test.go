@@ -92,6 +92,7 @@ type rig struct {
 	cfg   smtp.Config
 	diary *diary
 	pipe  net.Conn // to a server that does not listen
+	used  []*smtp.Client
 }
 
 // serve starts a server with this script; it speaks TLS after STARTTLS.
@@ -158,6 +159,7 @@ func (r *rig) client(how func() (*smtp.Client, error)) *smtp.Client {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	r.used = append(r.used, c)
 	r.t.Cleanup(func() { c.Close() })
 	return c
 }
@@ -177,6 +179,9 @@ func (r *rig) dialFails(kinds ...error) error {
 // heard is what the n-th session said, once all have left.
 func (r *rig) heard(n int) *smtptest.Session {
 	r.t.Helper()
+	for _, c := range r.used {
+		c.Close()
+	}
 	r.Wait()
 	all := r.Sessions()
 	if n >= len(all) {
