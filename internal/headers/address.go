@@ -70,7 +70,12 @@ func ToASCII(domain string) (string, error) {
 	if isASCII(domain) {
 		return domain, nil
 	}
-	return idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false)).ToASCII(domain)
+	ascii, err := idna.New(idna.MapForLookup(), idna.BidiRule(), idna.StrictDomainName(false)).ToASCII(domain)
+	// Mapping makes ASCII of wide forms, also of ">" and blanks.
+	if err == nil && !isHostname(ascii) {
+		err = &BadAddress{Text: shown(domain), Reason: "a character that no domain has"}
+	}
+	return ascii, err
 }
 
 func isASCII(s string) bool {

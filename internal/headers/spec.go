@@ -86,10 +86,8 @@ func joinDomain(t []token) (domain, reason string) {
 	if strings.HasPrefix(domain, ".") || strings.Contains(domain, "..") {
 		return "", "a dot too many in the domain"
 	}
-	for _, r := range domain {
-		if r < 0x80 && r != '-' && r != '.' && r != '_' && !isAlnum(byte(r)) {
-			return "", "a character that no domain has"
-		}
+	if !isHostname(domain) {
+		return "", "a character that no domain has"
 	}
 	return strings.TrimSuffix(domain, "."), ""
 }
@@ -109,6 +107,16 @@ func bareReason(local string) string {
 		return "programs and files cannot be recipients"
 	}
 	return ""
+}
+
+// isHostname checks the ASCII characters of a domain. Underscores are in use.
+func isHostname(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c < 0x80 && c != '-' && c != '.' && c != '_' && !isAlnum(c) {
+			return false
+		}
+	}
+	return true
 }
 
 func isAlnum(c byte) bool {
