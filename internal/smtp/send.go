@@ -45,10 +45,17 @@ func (c *Client) send(ctx context.Context, t *Transaction, quit bool) (Result, e
 	}
 	done := func(_ *Transaction, r Result) { out = r }
 	err := c.drain(ctx, &drain{c: c, next: next, done: done, quit: quit, single: true})
-	if rerr := out.Err(); rerr != nil || len(out.Recipients) > 0 {
-		return out, rerr
+	if quit { // also when it never came to a goodbye
+		c.Close()
 	}
-	return out, err
+	if len(out.Recipients) == 0 { // nor to the message
+		out = *newResult(len(t.Envelope.Recipients), 0)
+		for i := range out.Recipients {
+			out.Recipients[i].Err = err
+		}
+		return out, err
+	}
+	return out, out.Err()
 }
 
 // checkEnvelope refuses what is no envelope. An empty sender is the null sender,
@@ -92,11 +99,7 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 		for _, i := range left {
 			part.Envelope.Recipients = append(part.Envelope.Recipients, t.Envelope.Recipients[i])
 		}
-		r, err := c.send(ctx, &part, true)
-		if len(r.Recipients) == 0 { // it never came to the message
-			out.set(left, RecipientResult{Err: err})
-			break
-		}
+		r, _ := c.send(ctx, &part, true) // the outcomes have the error
 		out.Size = r.Size
 		if r.Reply.Code != 0 {
 			out.Reply = r.Reply
