@@ -27,6 +27,9 @@ func (c *Client) mechanism(name string, cred credentials, initial bool) (sasl.Cl
 	case "CRAM-MD5":
 		return cramMD5{cred}, nil
 	case "PLAIN":
+		if strings.ContainsRune(cred.username+cred.password, 0) { // it separates the two (RFC 4616 2)
+			return nil, errors.New("the user name or password has characters that PLAIN forbids")
+		}
 		return sasl.NewPlainClient("", cred.username, cred.password), nil
 	case "LOGIN":
 		return &login{cred: cred, initial: initial}, nil

@@ -53,6 +53,9 @@ func (c *Client) Rcpt(ctx context.Context, recipient string, parameters ...strin
 	if path == "" {
 		return Reply{}, c.invalid(StageRcpt, "", "an empty recipient")
 	}
+	if !isASCII(path) && !c.ext.Has("SMTPUTF8") {
+		return Reply{}, c.noUTF8(StageRcpt)
+	}
 	line := "RCPT TO:<" + path + ">"
 	for _, p := range parameters {
 		if err := c.checkWord(StageRcpt, p); err != nil {
