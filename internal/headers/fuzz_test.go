@@ -72,7 +72,7 @@ func FuzzRead(f *testing.F) {
 		checkBlock(t, b)
 		recipients := b.Recipients("client.example")
 		untouched := fieldsThatStay(b)
-		b.Complete(submission())
+		folded := slices.ContainsFunc(b.Complete(submission()), func(c Change) bool { return strings.HasPrefix(c.Rule, "folded") })
 		checkBlock(t, b)
 		if b.Has("Bcc") || b.Has("Resent-Bcc") {
 			t.Fatalf("Bcc in %q", b.Bytes())
@@ -87,7 +87,9 @@ func FuzzRead(f *testing.F) {
 				t.Fatalf("%q is not in %q", raw, b.Bytes())
 			}
 		}
-		checkRecipients(t, recipients, b.Recipients("client.example"))
+		if !folded { // by force that may cut an address
+			checkRecipients(t, recipients, b.Recipients("client.example"))
+		}
 	})
 }
 
@@ -119,13 +121,12 @@ func fieldsThatStay(b *Block) []string {
 }
 
 // checkRecipients holds what a header said before Complete against what the
-// world can read in it: the edits make no recipient, but that folding by force
-// may cut an address.
+// world can read in it: the edits make no recipient.
 func checkRecipients(t *testing.T, before, after Recipients) {
 	t.Helper()
 	for _, a := range after.Addresses {
 		known := func(b Address) bool { return a.Key() == b.Key() }
-		if !slices.ContainsFunc(before.Addresses, known) && len(a.String()) < 400 {
+		if !slices.ContainsFunc(before.Addresses, known) {
 			t.Fatalf("%q was none of %q", a, before.Addresses)
 		}
 	}

@@ -3,6 +3,7 @@ package headers
 import (
 	"strings"
 	"testing"
+	"time"
 )
 
 var listTests = []struct {
@@ -139,6 +140,17 @@ func TestParseList(t *testing.T) {
 		}
 		if strings.Join(got, " ") != test.want || len(bad) != test.bad {
 			t.Errorf("%s: %q: got %q and %d bad (%v), want %q and %d", test.why, test.in, got, len(bad), bad, test.want, test.bad)
+		}
+	}
+}
+
+// The work grows with the size, not faster.
+func TestParseListLarge(t *testing.T) {
+	for _, part := range []string{"a. ", "a@", "(", "[", "<", ",", "a@x,", "\\", "\"", "g:", "a ", "<a@x>", "@", "[]", "(\\"} {
+		start := time.Now()
+		ParseList(strings.Repeat(part, 1<<20/len(part)), "client.example")
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%q: %v", part, d)
 		}
 	}
 }
