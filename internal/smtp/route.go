@@ -45,8 +45,13 @@ type commandConn struct {
 	net.Conn
 	cmd    *exec.Cmd
 	stderr *lastLines
+	ended  chan struct{} // closed when the program is gone and stderr is whole
 	once   sync.Once
 }
+
+// farewell is how long a program that closed the connection, or whose connection
+// we closed, may take to end.
+const farewell = time.Second
 
 // startCommand runs argv, without a shell, on one end of a socket pair.
 func startCommand(argv []string) (net.Conn, error) {
@@ -59,9 +64,9 @@ func startCommand(argv []string) (net.Conn, error) {
 	if err = errors.Join(err, ours.Close()); err != nil {
 		return nil, errors.Join(err, theirs.Close())
 	}
-	c := &commandConn{Conn: conn, cmd: exec.Command(argv[0], argv[1:]...), stderr: &lastLines{}}
+	c := &commandConn{Conn: conn, cmd: exec.Command(argv[0], argv[1:]...), stderr: &lastLines{}, ended: make(chan struct{})}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirs, theirs, c.stderr
-	c.cmd.WaitDelay = time.Second
+	c.cmd.WaitDelay = farewell
 	err = c.cmd.Start()
 	if cerr := theirs.Close(); err == nil {
 		err = cerr
@@ -69,13 +74,32 @@ func startCommand(argv []string) (net.Conn, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
+	go func() {
+		defer close(c.ended)
+		// How the program ends says nothing about mail that was accepted.
+		_ = c.cmd.Wait()
+	}()
 	return c, nil
 }
 
-// Read implements net.Conn; at the end it tells what the program complained of.
+// gone waits a moment for the end of the program.
+func (c *commandConn) gone() bool {
+	timer := time.NewTimer(farewell)
+	defer timer.Stop()
+	select {
+	case <-c.ended:
+		return true
+	case <-timer.C:
+		return false
+	}
+}
+
+// Read implements net.Conn; at the end it tells what the program complained of,
+// which it may still be about to say when its end of the connection is closed.
 func (c *commandConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	if err != nil && n == 0 {
+	if err != nil && n == 0 && !errors.Is(err, os.ErrDeadlineExceeded) && !errors.Is(err, net.ErrClosed) {
+		c.gone()
 		if text := c.stderr.String(); text != "" {
 			err = fmt.Errorf("%w (%s: %s)", err, c.cmd.Path, text)
 		}
@@ -89,13 +113,11 @@ func (c *commandConn) Close() error {
 	err := net.ErrClosed
 	c.once.Do(func() {
 		err = c.Conn.Close()
-		timer := time.AfterFunc(time.Second, func() {
+		if !c.gone() {
 			// It fails only if the program is gone, which is what we want.
 			_ = c.cmd.Process.Kill()
-		})
-		// How the program ends says nothing about mail that was accepted.
-		_ = c.cmd.Wait()
-		timer.Stop()
+			<-c.ended
+		}
 	})
 	return err
 }
