@@ -27,6 +27,9 @@ const insideVar = "POSTERN_INTEGRATION_INSIDE"
 const hostName = "web1.client.example"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(measureVar) != "" {
+		os.Exit(measure(os.Args[1:]))
+	}
 	if os.Getenv(insideVar) == "" {
 		os.Exit(runInside())
 	}

@@ -6,10 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -289,12 +287,8 @@ func TestMemory(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			configure(t, text)
 			line := strings.Repeat("text ", 13) + "ü\n"
-			cmd := exec.Command(sendmail, "-i", mailbox(t, "to"))
-			cmd.Stdin = io.MultiReader(strings.NewReader("Subject: big\n\n"), &repeated{line: line, left: 100 << 20 / len(line)})
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v: %s", err, out)
-			}
-			if rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; rss > most {
+			text := io.MultiReader(strings.NewReader("Subject: big\n\n"), &repeated{line: line, left: 100 << 20 / len(line)})
+			if rss := measured(t, text, sendmail, "-i", mailbox(t, "to")); rss > most {
 				t.Errorf("%d KiB of memory, want at most %d", rss, most)
 			} else {
 				t.Logf("%d KiB of memory", rss)
