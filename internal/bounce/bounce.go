@@ -28,12 +28,15 @@ const (
 // Recipient is one address and what became of it.
 type Recipient struct {
 	Address string
-	Status  string // enhanced status code (RFC 3463); default X.0.0
-	Reply   string // what the server said, on one line; "" if it said nothing
-	Reason  string // in plain words, when there was no reply
-	Server  string // who said it; "" for nobody
-	LastTry time.Time
-	Maybe   bool // an answer was lost: perhaps delivered
+	// Original is the address that the sender used, "rfc822;address" (ORCPT); ""
+	// if he did not say.
+	Original string
+	Status   string // enhanced status code (RFC 3463); default X.0.0
+	Reply    string // what the server said, on one line; "" if it said nothing
+	Reason   string // in plain words, when there was no reply
+	Server   string // who said it; "" for nobody
+	LastTry  time.Time
+	Maybe    bool // an answer was lost: perhaps delivered
 }
 
 // Report is a notification to be written.
@@ -194,6 +197,9 @@ func (r *Report) status() []byte {
 	}
 	for _, one := range r.Recipients {
 		b.WriteString("\r\n")
+		if one.Original != "" {
+			field("Original-Recipient", ascii(one.Original))
+		}
 		field("Final-Recipient", addressType(one.Address)+"; "+ascii(one.Address))
 		field("Action", action)
 		status := one.Status

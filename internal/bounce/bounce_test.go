@@ -252,3 +252,13 @@ func FuzzWrite(f *testing.F) {
 		check(t, "fuzz", write(t, r, original))
 	})
 }
+
+// A sender who used another address, as of a list or an alias, finds it in the
+// report (RFC 3464 2.3.1), right in front of the one that failed.
+func TestOriginalRecipient(t *testing.T) {
+	got := write(t, report(func(r *Report) { r.Recipients[0].Original = "rfc822;list@client.example" }), message)
+	want := "\r\n\r\nOriginal-Recipient: rfc822;list@client.example\r\nFinal-Recipient: rfc822; a@x.example\r\n"
+	if !strings.Contains(got, want) {
+		t.Errorf("%q is missing in\n%s", want, got)
+	}
+}

@@ -3,36 +3,48 @@ package cli
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 
 	"postern/internal/config"
 	"postern/internal/relay"
 )
 
-// send delivers or keeps the message as the delivery mode says, and tells the
-// caller what became of it. No recipient is ever both kept and reported as
-// failed, or neither.
-func (a *app) send(ctx context.Context, o *options, cfg *config.Config, s *submission) int {
-	trace, closeTrace, err := a.tracer(o)
-	if err != nil {
-		return a.fail(exIOErr, err)
-	}
-	defer closeTrace()
-	a.log.Accepted(s.id, s.env.Sender, os.Getuid(), s.msg.Size(), len(s.env.Recipients), strings.Trim(s.msgID, "<>"))
-	r := a.relay(cfg, trace)
-	q, err := a.queue(cfg, r, s.id)
-	if err != nil {
+// outlet is the way out for the messages of one run, one after another.
+type outlet struct {
+	a     *app
+	cfg   *config.Config
+	mode  byte // i, b or q
+	relay *relay.Relay
+	queue *relay.Queue // nil without a spool
+}
+
+// outlet makes ready to send. A spool that cannot be opened is warned about, and
+// done without.
+func (a *app) outlet(o *options, cfg *config.Config, trace func(byte, string)) *outlet {
+	w := &outlet{a: a, cfg: cfg, mode: deliveryMode(o, cfg), relay: a.relay(cfg, trace)}
+	var err error
+	if w.queue, err = a.queue(cfg, w.relay); err != nil {
 		a.log.Warning(err.Error())
 		a.say("warning: %v; trying to send at once", err)
 	}
-	var outcomes []relay.Outcome
-	if mode := deliveryMode(o, cfg); q != nil && mode != 'i' {
-		outcomes = a.keepFirst(ctx, cfg, r, q, s, mode)
-	} else {
-		outcomes = a.tryFirst(ctx, cfg, r, q, s)
+	if w.queue != nil && w.mode == 'i' {
+		w.relay.Patience = cfg.Spool.Patience
 	}
-	return a.report(o, cfg, s, outcomes)
+	return w
+}
+
+// send delivers or keeps a message as the delivery mode says. No recipient is
+// ever both kept and reported as failed, or neither.
+func (w *outlet) send(ctx context.Context, s *submission) []relay.Outcome {
+	w.accepted(s)
+	if w.queue != nil && w.mode != 'i' {
+		return w.keepFirst(ctx, s)
+	}
+	return w.tryFirst(ctx, s)
+}
+
+func (w *outlet) accepted(s *submission) {
+	w.a.log.Accepted(s.id, s.env.Sender, s.uid, s.msg.Size(), len(s.env.Recipients), strings.Trim(s.msgID, "<>"))
 }
 
 // deliveryMode is i, b or q: the option, else the configured one.
@@ -47,32 +59,30 @@ func deliveryMode(o *options, cfg *config.Config) byte {
 }
 
 // tryFirst sends, and keeps what was not settled.
-func (a *app) tryFirst(ctx context.Context, cfg *config.Config, r *relay.Relay, q *relay.Queue, s *submission) []relay.Outcome {
-	if q != nil {
-		r.Patience = cfg.Spool.Patience
-	}
-	outcomes := r.Deliver(ctx, s.id, s.env, s.msg)
-	if q == nil {
+func (w *outlet) tryFirst(ctx context.Context, s *submission) []relay.Outcome {
+	outcomes := w.relay.Deliver(ctx, s.id, s.env, s.msg)
+	if w.queue == nil {
 		return outcomes
 	}
+	env := s.env
+	env.Recipients = nil
 	var left []relay.Outcome
-	for _, o := range outcomes {
+	for i, o := range outcomes {
 		if !settled(o) {
+			env.Recipients = append(env.Recipients, s.env.Recipients[i])
 			left = append(left, o)
 		}
 	}
-	switch {
-	case len(left) == 0:
-		if q.HasDue() { // the smarthost is there, so others can go as well
-			a.wake(cfg, q)
+	if len(left) == 0 {
+		if w.queue.HasDue() { // the smarthost is there, so others can go as well
+			w.a.wake(w.cfg, w.queue)
 		}
 		return outcomes
-	default:
-		if _, err := q.Put(s.env, s.msg, left, os.Getuid(), q.Again(a.now())); err != nil {
-			a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
-			a.say("the message could not be kept: %v", err)
-			return outcomes
-		}
+	}
+	if _, err := w.queue.Put(s.id, env, s.msg, left, s.uid, w.queue.Again(w.a.now())); err != nil {
+		w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
+		w.a.say("the message could not be kept: %v", err)
+		return outcomes
 	}
 	return kept(outcomes)
 }
@@ -96,17 +106,20 @@ func kept(outcomes []relay.Outcome) []relay.Outcome {
 
 // keepFirst keeps the message and, in the background, has it sent. When it
 // cannot be kept it is sent at once.
-func (a *app) keepFirst(ctx context.Context, cfg *config.Config, r *relay.Relay, q *relay.Queue, s *submission, mode byte) []relay.Outcome {
-	fresh := relay.Fresh(s.env.Recipients)
-	if _, err := q.Put(s.env, s.msg, fresh, os.Getuid(), a.now()); err != nil {
-		a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
-		a.say("warning: the message could not be kept (%v); sending it at once", err)
-		return r.Deliver(ctx, s.id, s.env, s.msg)
+func (w *outlet) keepFirst(ctx context.Context, s *submission) []relay.Outcome {
+	if _, err := w.queue.Put(s.id, s.env, s.msg, nil, s.uid, w.a.now()); err != nil {
+		w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
+		w.a.say("warning: the message could not be kept (%v); sending it at once", err)
+		return w.relay.Deliver(ctx, s.id, s.env, s.msg)
 	}
-	if mode == 'b' {
-		a.wake(cfg, q)
+	if w.mode == 'b' {
+		w.a.wake(w.cfg, w.queue)
 	}
-	return kept(fresh)
+	outcomes := make([]relay.Outcome, len(s.env.Recipients))
+	for i, to := range s.env.Recipients {
+		outcomes[i] = relay.Outcome{Recipient: to.Address, Status: relay.Queued}
+	}
+	return outcomes
 }
 
 // report tells the caller.

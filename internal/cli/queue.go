@@ -17,9 +17,8 @@ import (
 	"postern/internal/spool"
 )
 
-// queue opens the spool, nil if none is configured. firstID, if not "", is the
-// id of the first message put into it.
-func (a *app) queue(cfg *config.Config, r *relay.Relay, firstID string) (*relay.Queue, error) {
+// queue opens the spool, nil if none is configured.
+func (a *app) queue(cfg *config.Config, r *relay.Relay) (*relay.Queue, error) {
 	if cfg.Spool.Dir == "" {
 		return nil, nil
 	}
@@ -27,19 +26,13 @@ func (a *app) queue(cfg *config.Config, r *relay.Relay, firstID string) (*relay.
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	newID := func() string {
-		id := firstID
-		if firstID = ""; id == "" {
-			id = random(60)
-		}
-		return id
-	}
+	newID := func() string { return random(60) }
 	s, err := spool.Open(files, spool.Options{Owner: self(), Now: a.now, NewID: newID, Alive: alive,
 		Lease: cfg.Timeout + 10*time.Minute, Horizon: cfg.Spool.RetryMax + 24*time.Hour})
 	if err != nil {
 		return nil, err
 	}
-	return &relay.Queue{Relay: r, Spool: s, Random: rand.Float64, NewID: func() string { return random(60) },
+	return &relay.Queue{Relay: r, Spool: s, Random: rand.Float64, NewID: newID,
 		Domain: mailDomain(cfg, fullHostname())}, nil
 }
 
@@ -53,7 +46,7 @@ func (a *app) openQueue(o *options, trace func(byte, string)) (*config.Config, *
 	if err != nil {
 		return nil, nil, a.fail(exConfig, err)
 	}
-	q, err := a.queue(cfg, a.relay(cfg, trace), "")
+	q, err := a.queue(cfg, a.relay(cfg, trace))
 	if err != nil {
 		return nil, nil, a.fail(exCantCreate, err)
 	}

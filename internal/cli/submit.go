@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"postern/internal/config"
 	"postern/internal/headers"
 	"postern/internal/message"
 	"postern/internal/relay"
+	"postern/internal/smtp"
 )
 
 // maxReceived is how many servers a message may have passed; more is a loop.
@@ -23,6 +25,25 @@ type submission struct {
 	msg     *message.Message
 	msgID   string
 	changes []headers.Change
+	uid     int // of the user who submits it
+}
+
+// close frees what holds the message.
+func (s *submission) close() {
+	// The temporary file has no name; that it does not close harms nobody.
+	_ = s.msg.Body().Close()
+}
+
+// given is what a caller says about a message outside of it: on the command
+// line, or in MAIL and RCPT.
+type given struct {
+	sender     headers.Address
+	null       bool   // the null sender, whatever sender is
+	fullName   string // for a From field that is missing
+	recipients []smtp.Recipient
+	bad        []*headers.BadAddress
+	ret, envid string
+	uid        int
 }
 
 // fault is an error with the exit status it leads to.
@@ -56,36 +77,52 @@ func (a *app) submit(ctx context.Context, o *options) int {
 		a.log.Refused(f.Error(), f.status)
 		return a.fail(f.status, f)
 	}
-	// The temporary file has no name; that it does not close harms nobody.
-	defer func() { _ = s.msg.Body().Close() }()
+	defer s.close()
 	if o.dryRun {
 		return a.showDryRun(s)
 	}
-	return a.send(ctx, o, cfg, s)
+	trace, closeTrace, err := a.tracer(o)
+	if err != nil {
+		return a.fail(exIOErr, err)
+	}
+	defer closeTrace()
+	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(ctx, s))
 }
 
 // receive reads the message to its end, whatever is wrong, and makes what is to
 // be sent of it. Its errors are *fault.
 func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
-	input := message.NewInput(a.in, o.ignoreDots)
-	block, rest, err := headers.Read(input, headers.DefaultLimit)
+	block, body, err := a.read(message.NewInput(a.in, o.ignoreDots))
 	if err != nil {
 		a.drain()
-		if errors.Is(err, headers.ErrTooLarge) {
-			return nil, faultf(exDataErr, "the header is larger than %d MiB; nothing was sent", headers.DefaultLimit>>20)
-		}
-		return nil, faultf(exIOErr, "cannot read the message: %w", err)
+		return nil, err
 	}
-	body, err := message.ReadBody(rest, a.tempDir())
-	if err != nil {
-		a.drain()
-		return nil, bodyFault(err)
-	}
-	s, err := a.complete(o, cfg, block, body)
+	domain := mailDomain(cfg, fullHostname())
+	g, err := a.given(o, cfg, block, domain)
 	if err != nil {
 		return nil, errors.Join(err, body.Close())
 	}
-	return s, nil
+	return a.complete(g, domain, block, body), nil
+}
+
+// read takes a message apart. Its errors are *fault; r is not drained then.
+func (a *app) read(r io.Reader) (*headers.Block, *message.Body, error) {
+	block, rest, err := headers.Read(r, headers.DefaultLimit)
+	if err != nil {
+		if errors.Is(err, headers.ErrTooLarge) {
+			return nil, nil, faultf(exDataErr, "the header is larger than %d MiB; nothing was sent", headers.DefaultLimit>>20)
+		}
+		return nil, nil, faultf(exIOErr, "cannot read the message: %w", err)
+	}
+	body, err := message.ReadBody(rest, a.tempDir())
+	if err != nil {
+		return nil, nil, bodyFault(err)
+	}
+	if n := block.ReceivedCount(); n > maxReceived {
+		err := faultf(exDataErr, "the message has passed %d servers; that is a loop, nothing was sent", n)
+		return nil, nil, errors.Join(err, body.Close())
+	}
+	return block, body, nil
 }
 
 // bodyFault says whether the input or the disk is to blame.
@@ -104,39 +141,39 @@ func (a *app) tempDir() string {
 	return os.TempDir()
 }
 
-// complete works out the envelope and finishes the header.
-func (a *app) complete(o *options, cfg *config.Config, block *headers.Block, body *message.Body) (*submission, error) {
-	if n := block.ReceivedCount(); n > maxReceived {
-		return nil, faultf(exDataErr, "the message has passed %d servers; that is a loop, nothing was sent", n)
-	}
-	domain := mailDomain(cfg, fullHostname())
-	s := &submission{id: random(60)}
+// given works out what the command line, the header and the account say.
+func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain string) (*given, error) {
 	to, err := recipients(o, block, domain)
 	if err != nil {
 		return nil, err
 	}
-	s.bad = to.Bad
 	who := a.caller()
-	sender, null, err := envelopeSender(o, cfg, who, domain)
-	if err != nil {
+	g := &given{bad: to.Bad, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid()}
+	if g.sender, g.null, err = envelopeSender(o, cfg, who, domain); err != nil {
 		return nil, err
 	}
-	s.env = relay.Envelope{Notify: o.notify, Return: o.ret, ID: o.envid}
-	if !null {
-		s.env.Sender = sender.String()
+	if g.fullName == "" && o.sender == nil {
+		g.fullName = who.fullName
 	}
 	for _, r := range to.Addresses {
-		s.env.Recipients = append(s.env.Recipients, r.String())
+		g.recipients = append(g.recipients, smtp.Recipient{Address: r.String(), Notify: o.notify})
 	}
-	name := o.fullName
-	if name == "" && o.sender == nil {
-		name = who.fullName
+	return g, nil
+}
+
+// complete finishes the header of a message and joins it with its envelope. What
+// is done to every message, whichever way it came in, is done here.
+func (a *app) complete(g *given, domain string, block *headers.Block, body *message.Body) *submission {
+	s := &submission{id: random(60), bad: g.bad, uid: g.uid}
+	s.env = relay.Envelope{Recipients: g.recipients, Return: g.ret, ID: g.envid}
+	if !g.null {
+		s.env.Sender = g.sender.String()
 	}
-	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: sender, SenderNull: null, FullName: name,
+	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: g.sender, SenderNull: g.null, FullName: g.fullName,
 		Date: a.now(), MessageID: random(95) + "@" + domain})
 	s.msgID, _ = block.Get("Message-ID")
 	s.msg = message.New(block.Bytes(), body)
-	return s, nil
+	return s
 }
 
 // recipients are those of the arguments and, with -t, of the header, each once.

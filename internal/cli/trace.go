@@ -48,7 +48,7 @@ func (a *app) showDryRun(s *submission) int {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Envelope sender: <%s>\n", s.env.Sender)
 	for _, r := range s.env.Recipients {
-		fmt.Fprintf(&b, "Recipient: <%s>\n", r)
+		fmt.Fprintf(&b, "Recipient: <%s>\n", r.Address)
 	}
 	for _, bad := range s.bad {
 		fmt.Fprintf(&b, "Not a recipient: %s\n", bad)

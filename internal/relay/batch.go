@@ -68,7 +68,7 @@ func (b *batch) transaction(c *spool.Claim) *smtp.Transaction {
 		RequireTLS: host.RequireTLS, Options: host.MailOptions}}
 	for _, r := range s.Recipients {
 		t.Envelope.Recipients = append(t.Envelope.Recipients,
-			smtp.Recipient{Address: r.Address, Notify: r.Notify, Options: host.RcptOptions})
+			smtp.Recipient{Address: r.Address, Notify: r.Notify, Original: r.Original, Options: host.RcptOptions})
 	}
 	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(t, c, ext) }
 	return t

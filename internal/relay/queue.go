@@ -29,10 +29,11 @@ type Progress struct{ Sent, Deferred, Failed, Left int }
 func (q *Queue) now() time.Time         { return q.Relay.Now() }
 func (q *Queue) config() *config.Config { return q.Relay.Config }
 
-// Put keeps a message for the recipients of outcomes, whose answers so far are
-// kept with them, to be tried at due. When it returns nil the message is on
-// stable storage.
-func (q *Queue) Put(env Envelope, msg *message.Message, outcomes []Outcome, uid int, due time.Time) (id string, err error) {
+// Put keeps a message, to be tried at due, under id or, with "", a new one. The
+// answers so far, if there are any, are parallel to the recipients and kept with
+// them; they are about recipients that are still to be tried. When Put returns
+// nil the message is on stable storage.
+func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Outcome, uid int, due time.Time) (kept string, err error) {
 	// What is kept fits any wire with 8BITMIME, so that later it can be sent as
 	// it lies there.
 	m, err := msg.For(message.Wire{EightBitMIME: true})
@@ -42,25 +43,25 @@ func (q *Queue) Put(env Envelope, msg *message.Message, outcomes []Outcome, uid 
 	defer func() { err = errors.Join(err, m.Close()) }()
 	state := &spool.State{Created: q.now(), Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID, UID: uid,
 		EightBit: m.Body().Facts().EightBit}
-	for _, o := range outcomes {
-		r := spool.Recipient{Address: o.Recipient, Notify: env.Notify}
-		answer(&r, o)
-		state.Recipients = append(state.Recipients, r)
-		if o.Err != nil {
+	for i, to := range env.Recipients {
+		r := spool.Recipient{Address: to.Address, Notify: to.Notify, Original: to.Original}
+		if i < len(answers) && answers[i].Err != nil {
+			answer(&r, answers[i])
 			state.Attempts, state.Tried = 1, q.now()
 		}
+		state.Recipients = append(state.Recipients, r)
 	}
 	text, err := m.Open()
 	if err != nil {
 		return "", err
 	}
-	return q.put(state, text, due)
+	return q.put(id, state, text, due)
 }
 
 // put writes text and state as a new message.
-func (q *Queue) put(state *spool.State, text io.ReadCloser, due time.Time) (id string, err error) {
+func (q *Queue) put(id string, state *spool.State, text io.ReadCloser, due time.Time) (kept string, err error) {
 	defer func() { err = errors.Join(err, text.Close()) }()
-	d, err := q.Spool.Create()
+	d, err := q.Spool.CreateAs(id)
 	if err != nil {
 		return "", err
 	}
@@ -78,15 +79,6 @@ func answer(r *spool.Recipient, o Outcome) {
 	}
 	r.Code, r.DSN, r.Answer, r.Relay = o.Code, o.DSN(), o.Text, o.Relay
 	r.Maybe = r.Maybe || o.Status == Unknown
-}
-
-// Fresh are outcomes for recipients that were not tried yet.
-func Fresh(recipients []string) []Outcome {
-	out := make([]Outcome, len(recipients))
-	for i, r := range recipients {
-		out[i] = Outcome{Recipient: r, Status: Deferred}
-	}
-	return out
 }
 
 // Again is when a message that has waited for a time is tried next: after as

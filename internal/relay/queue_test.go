@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/internal/config"
+	"postern/internal/smtp"
 	"postern/internal/smtptest"
 	"postern/internal/spool"
 )
@@ -79,7 +80,7 @@ func (w *world) serve(script smtptest.Script) *smtptest.Server {
 
 func (w *world) put(sender string, recipients ...string) string {
 	w.t.Helper()
-	id, err := w.Put(Envelope{Sender: sender, Recipients: recipients}, newMessage(w.t, "body of "+sender+"\n"), Fresh(recipients), 0, w.clock.Now())
+	id, err := w.Put("", Envelope{Sender: sender, Recipients: smtp.RecipientsOf(recipients...)}, newMessage(w.t, "body of "+sender+"\n"), nil, 0, w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -272,7 +273,7 @@ func TestNotify(t *testing.T) {
 	refusing := smtptest.Polite().With("RCPT TO:<BAD", smtptest.Say("550 5.1.1 no such user"))
 	for notify, want := range map[string]int{"": 1, "NEVER": 0, "FAILURE": 1, "SUCCESS": 0, "DELAY": 0, "SUCCESS,FAILURE": 1} {
 		w, s := newWorld(t, refusing)
-		if _, err := w.Put(Envelope{Sender: "s@x", Notify: notify}, newMessage(t, "x"), Fresh([]string{"bad@x"}), 0, w.clock.Now()); err != nil {
+		if _, err := w.Put("", Envelope{Sender: "s@x", Recipients: []smtp.Recipient{{Address: "bad@x", Notify: notify}}}, newMessage(t, "x"), nil, 0, w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		w.run()
@@ -417,7 +418,7 @@ func TestPacedAndMatched(t *testing.T) {
 // 8-bit mail in the spool is recoded for a server that takes 7 bits only.
 func TestRunRecodes(t *testing.T) {
 	w, s := newWorld(t, smtptest.Polite("PIPELINING"))
-	if _, err := w.Put(Envelope{Sender: "s@x"}, newMessage(t, "grüße\n"), Fresh([]string{"a@x"}), 0, w.clock.Now()); err != nil {
+	if _, err := w.Put("", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "grüße\n"), nil, 0, w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.run()

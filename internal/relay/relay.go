@@ -18,11 +18,10 @@ import (
 // Envelope is from whom and for whom a message is, and the DSN wishes of the
 // caller (RFC 3461).
 type Envelope struct {
-	Sender     string   // "" is the null sender
-	Recipients []string // each once
-	Notify     string   // NEVER, or of SUCCESS,FAILURE,DELAY; "" for the server's choice
-	Return     string   // FULL or HDRS
-	ID         string   // ENVID
+	Sender     string           // "" is the null sender
+	Recipients []smtp.Recipient // each once
+	Return     string           // FULL or HDRS
+	ID         string           // ENVID
 }
 
 // Relay delivers to one configured smarthost.
@@ -56,12 +55,12 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 	result, err := smtp.SendTransaction(ctx, r.SMTP(), d.transaction(env, &r.Config.Smarthost), opened)
 	outcomes := make([]Outcome, len(env.Recipients))
 	delay := r.Now().Sub(begin)
-	for i, address := range env.Recipients {
+	for i, to := range env.Recipients {
 		one := smtp.RecipientResult{Err: err}
 		if i < len(result.Recipients) {
 			one = result.Recipients[i]
 		}
-		outcomes[i] = outcomeOf(address, one)
+		outcomes[i] = outcomeOf(to.Address, one)
 		outcomes[i].Relay, outcomes[i].TLS, outcomes[i].Delay = server, cipher, delay
 		r.log(id, env.Sender, msg.Size(), outcomes[i])
 	}
@@ -104,9 +103,9 @@ func (d *delivery) transaction(env Envelope, host *config.Smarthost) *smtp.Trans
 		Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID,
 		RequireTLS: host.RequireTLS, Options: host.MailOptions,
 	}}
-	for _, address := range env.Recipients {
-		t.Envelope.Recipients = append(t.Envelope.Recipients,
-			smtp.Recipient{Address: address, Notify: env.Notify, Options: host.RcptOptions})
+	for _, to := range env.Recipients {
+		to.Options = host.RcptOptions
+		t.Envelope.Recipients = append(t.Envelope.Recipients, to)
 	}
 	return t
 }

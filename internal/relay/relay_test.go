@@ -55,7 +55,7 @@ func TestDeliver(t *testing.T) {
 	for _, test := range tests {
 		s := smtptest.New(t, smtptest.Options{Script: test.script})
 		r, log := relayTo(t, s.Port())
-		outcomes := r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: []string{"good@x", "bad@x"}}, newMessage(t, "body\n"))
+		outcomes := r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("good@x", "bad@x")}, newMessage(t, "body\n"))
 		for i, o := range outcomes {
 			if o.Status != test.want[i] || (o.Err == nil) != (o.Status == Sent) {
 				t.Errorf("%s: %s: got %v (%v), want %v", test.why, o.Recipient, o.Status, o.Err, test.want[i])
@@ -76,7 +76,7 @@ func TestDeliverFits(t *testing.T) {
 	} {
 		s := smtptest.New(t, smtptest.Options{Script: smtptest.Polite(test.offer)})
 		r, _ := relayTo(t, s.Port())
-		o := r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: []string{"a@x"}}, newMessage(t, "grüße\n"))
+		o := r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "grüße\n"))
 		session := s.Sessions()[0]
 		if o[0].Status != Sent || session.Commands[1] != "MAIL FROM:<s@x>"+test.mail || !strings.HasSuffix(string(session.Messages[0]), test.body) {
 			t.Errorf("%s: %+v\n%q\n%q", test.offer, o, session.Commands, session.Messages)
@@ -89,7 +89,7 @@ func TestDeliverEnds(t *testing.T) {
 	s := smtptest.New(t, smtptest.Options{Script: smtptest.Polite().With("EHLO", smtptest.Answer{Then: smtptest.Silence})})
 	r, _ := relayTo(t, s.Port())
 	r.Config.Timeout = 50 * time.Millisecond
-	o := r.Deliver(context.Background(), "id1", Envelope{Recipients: []string{"a@x"}}, newMessage(t, ""))
+	o := r.Deliver(context.Background(), "id1", Envelope{Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, ""))
 	if o[0].Status != Deferred || !errors.Is(o[0].Err, smtp.ErrTimeout) {
 		t.Errorf("%+v", o)
 	}
@@ -102,9 +102,9 @@ func TestDeliverOptions(t *testing.T) {
 	r, _ := relayTo(t, s.Port())
 	r.Host = "vm"
 	r.Config.Smarthost.MailOptions = []string{"MT-PRIORITY=3", "UNKNOWN=1"}
-	r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: []string{"a@x"}, Notify: "NEVER", Return: "HDRS", ID: "a+b"}, newMessage(t, ""))
+	r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: []smtp.Recipient{{Address: "a@x", Notify: "NEVER", Original: "rfc822;b@x"}}, Return: "HDRS", ID: "a+b"}, newMessage(t, ""))
 	got := strings.Join(s.Sessions()[0].Commands, "\n")
-	for _, want := range []string{"EHLO [127.0.0.1]", "MAIL FROM:<s@x> RET=HDRS ENVID=a+2Bb MT-PRIORITY=3\n", "RCPT TO:<a@x> NOTIFY=NEVER\n"} {
+	for _, want := range []string{"EHLO [127.0.0.1]", "MAIL FROM:<s@x> RET=HDRS ENVID=a+2Bb MT-PRIORITY=3\n", "RCPT TO:<a@x> NOTIFY=NEVER ORCPT=rfc822;b@x\n"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%q is missing in\n%s", want, got)
 		}

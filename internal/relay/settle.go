@@ -217,7 +217,7 @@ func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.
 
 // reported is a recipient in a report.
 func reported(one spool.Recipient, s *spool.State, expire time.Duration) bounce.Recipient {
-	b := bounce.Recipient{Address: one.Address, Status: one.DSN, LastTry: s.Tried, Maybe: one.Maybe}
+	b := bounce.Recipient{Address: one.Address, Original: one.Original, Status: one.DSN, LastTry: s.Tried, Maybe: one.Maybe}
 	if one.Code > 0 {
 		b.Reply = one.Answer
 		b.Server, _, _ = strings.Cut(one.Relay, "[")

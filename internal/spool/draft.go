@@ -21,15 +21,22 @@ type Draft struct {
 }
 
 // Create begins a message. Write it in wire form, then Commit.
-func (s *Spool) Create() (*Draft, error) {
+func (s *Spool) Create() (*Draft, error) { return s.CreateAs("") }
+
+// CreateAs is Create for a message that has an id already, from the same source
+// as those of Options.NewID. Should another message have it, a new one is made.
+func (s *Spool) CreateAs(id string) (*Draft, error) {
 	var err error
 	for range 10 { // a clash of ids would be a wonder; file systems differ in how they say it
-		id := s.o.NewID()
+		if id == "" {
+			id = s.o.NewID()
+		}
 		name := dirTmp + "/" + id + "." + string(s.o.Owner)
 		var f File
 		if f, err = s.fs.Create(name); err == nil {
 			return &Draft{s: s, f: f, id: id, name: name, sum: crc32.New(castagnoli())}, nil
 		}
+		id = ""
 	}
 	return nil, fmt.Errorf("spool: %w", err)
 }

@@ -41,11 +41,14 @@ type State struct {
 type Recipient struct {
 	Address string `json:"address"`
 	Notify  string `json:"notify,omitempty"`
-	Code    int    `json:"code,omitempty"` // of the last answer
-	DSN     string `json:"dsn,omitempty"`
-	Answer  string `json:"answer,omitempty"` // the server's words, on one line
-	Relay   string `json:"relay,omitempty"`
-	Maybe   bool   `json:"maybe,omitempty"` // an answer was lost: perhaps delivered
+	// Original is what the sender knows the recipient by (ORCPT, RFC 3461 4.2):
+	// "rfc822;address", not in xtext.
+	Original string `json:"orcpt,omitempty"`
+	Code     int    `json:"code,omitempty"` // of the last answer
+	DSN      string `json:"dsn,omitempty"`
+	Answer   string `json:"answer,omitempty"` // the server's words, on one line
+	Relay    string `json:"relay,omitempty"`
+	Maybe    bool   `json:"maybe,omitempty"` // an answer was lost: perhaps delivered
 }
 
 // ErrDamaged is a file without a valid state, or whose message is not what the
