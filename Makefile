@@ -1,16 +1,19 @@
 # postern: build, test, check. Needs Go only, save where a target says more.
 
 GO      ?= go
-VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
-LDFLAGS  = -s -w -X postern/internal/cli.version=$(VERSION)
+VERSION ?= $(shell sh packaging/version.sh 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+LDFLAGS  = -s -w -X postern/internal/cli.version=$(VERSION) -X postern/internal/cli.commit=$(COMMIT)
+BIN      = bin/
+COMMANDS = ./cmd/...
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build demo test check lint-man fuzz integration bench bench-go install clean
+.PHONY: all build demo test check lint-man fuzz integration bench bench-go package install clean
 
 all: build
 
 build: ## static binaries in bin/
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN) $(COMMANDS)
 
 demo: ## the main job on loopback, for all to see
 	$(GO) run ./internal/demo
@@ -37,6 +40,9 @@ integration: ## real servers and callers; root on Debian, see .ci/run for the pa
 
 bench-go: ## Go benchmarks with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+package: ## deb, rpm and apk in dist/, the same octets each time; ARCH=arm64 for another machine
+	sh packaging/package.sh
 
 PREFIX ?= /usr/local
 install: build ## binaries, names and man pages below $(DESTDIR)$(PREFIX)

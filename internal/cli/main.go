@@ -39,9 +39,6 @@ const (
 	exConfig      = 78
 )
 
-// version is set by the linker.
-var version = "devel"
-
 // app is one run of a command.
 type app struct {
 	name   string // of the command, for messages
@@ -87,7 +84,7 @@ func (a *app) run(ctx context.Context) int {
 	case modeHelp:
 		return a.print(helpText(a.name))
 	case modeVersion:
-		return a.print("postern " + version + "\n")
+		return a.print(versionText())
 	case modeAliases, modeHostStat:
 		return exOK
 	case modeQueueRun:
