@@ -38,6 +38,9 @@ fuzz: ## every fuzz target for 20 s each
 integration: ## real servers and callers; root on Debian, see .ci/run for the packages
 	$(GO) test -tags integration -count=1 ./internal/integration
 
+bench: ## ours beside other mail senders; root on Debian, gcc, its mirror
+	$(GO) run ./internal/bench
+
 bench-go: ## Go benchmarks with allocations
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 

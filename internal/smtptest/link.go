@@ -18,6 +18,7 @@ type link struct {
 
 	mu    sync.Mutex
 	heard bool // the server spoke last
+	asked bool // the client spoke last
 }
 
 func (l *link) cut() {
@@ -32,12 +33,15 @@ func (l *link) cut() {
 func (l *link) turn(up bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.p.mu.Lock()
 	if up && l.heard {
-		l.p.mu.Lock()
 		l.p.turnarounds++
-		l.p.mu.Unlock()
 	}
-	l.heard = !up
+	if !up && l.asked {
+		l.p.answers++
+	}
+	l.p.mu.Unlock()
+	l.heard, l.asked = !up, up
 }
 
 // parcel is what was read at a time, and when it arrives. The last one has none.

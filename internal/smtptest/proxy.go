@@ -28,6 +28,7 @@ type Proxy struct {
 
 	mu          sync.Mutex
 	turnarounds int
+	answers     int
 	links       []*link
 	closed      bool
 	stalled     bool
@@ -78,6 +79,16 @@ func (p *Proxy) Turnarounds() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.turnarounds
+}
+
+// Answers is how often the server answered something that the client had said.
+// With the greeting of a server that speaks first, and the time that connecting
+// takes, it is the round trips of a session: a last word that nobody answers,
+// such as TLS's close_notify, does not count.
+func (p *Proxy) Answers() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.answers
 }
 
 // Cut ends all connections.
