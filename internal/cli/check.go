@@ -39,6 +39,7 @@ func (a *app) check(ctx context.Context, o *options) int {
 	} else {
 		a.step("log", "%s", cfg.Log.To)
 	}
+	a.step("aliases", "%s", a.aliasState(cfg))
 	trace, done, err := a.tracer(o)
 	if err != nil {
 		return a.fail(exIOErr, err)
@@ -101,20 +102,18 @@ func (a *app) checkEnvelope(ctx context.Context, o *options, cfg *config.Config,
 		return statusOfError(err)
 	}
 	a.step("sender", "<%s> accepted", from)
-	status := exOK
-	for _, arg := range o.args {
-		addresses, bad := headers.ParseList(arg, domain)
-		for _, b := range bad {
-			status = a.fail(exDataErr, b)
+	to, status := a.named(o, cfg, domain)
+	for _, s := range to.steps {
+		a.step("alias", "%s", s)
+	}
+	for _, one := range to.list {
+		r := one.Address
+		if _, err := c.Rcpt(ctx, r.String()); err != nil {
+			a.step("recipient", "<%s>: %s", r, said(err))
+			status = statusOfError(err)
+			continue
 		}
-		for _, r := range addresses {
-			if _, err := c.Rcpt(ctx, r.String()); err != nil {
-				a.step("recipient", "<%s>: %s", r, said(err))
-				status = statusOfError(err)
-				continue
-			}
-			a.step("recipient", "<%s> accepted", r)
-		}
+		a.step("recipient", "<%s> accepted", r)
 	}
 	if _, err := c.Reset(ctx); err != nil {
 		return a.stepFailed(cfg, err)
@@ -167,15 +166,11 @@ func (a *app) verify(ctx context.Context, o *options) int {
 		return status
 	}
 	domain := mailDomain(cfg, fullHostname())
-	var all []headers.Address
-	for _, arg := range o.args {
-		addresses, bad := headers.ParseList(arg, domain)
-		for _, b := range bad {
-			status = a.fail(exDataErr, b)
-		}
-		all = append(all, addresses...)
+	to, status := a.named(o, cfg, domain)
+	if st := a.print(aliasSteps(to.steps)); st != exOK {
+		return st
 	}
-	if len(all) == 0 {
+	if len(to.list) == 0 {
 		if status == exOK {
 			return a.fail(exUsage, errors.New("no addresses to verify"))
 		}
@@ -189,13 +184,14 @@ func (a *app) verify(ctx context.Context, o *options) int {
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
 	c, err := a.relay(cfg, trace).Check(ctx)
-	for _, r := range headers.Merge(all) {
-		text, one := opinion(ctx, c, err, r)
+	for _, one := range to.list {
+		r := one.Address
+		text, st := opinion(ctx, c, err, r)
 		if st := a.print(fmt.Sprintf("%s ... relay %s: %s\n", r, where(cfg), text)); st != exOK {
 			return st
 		}
 		if status == exOK {
-			status = one
+			status = st
 		}
 	}
 	if c != nil {

@@ -33,9 +33,23 @@ func (a *app) outlet(o *options, cfg *config.Config, trace func(byte, string)) *
 	return w
 }
 
-// send delivers or keeps a message as the delivery mode says. No recipient is
-// ever both kept and reported as failed, or neither.
+// send delivers or keeps a message as the delivery mode says: for its envelope,
+// then for those of its lists. No recipient is ever both kept and reported as
+// failed, or neither.
 func (w *outlet) send(ctx context.Context, s *submission) []relay.Outcome {
+	var outcomes []relay.Outcome
+	for i, env := range s.envelopes() {
+		one := *s
+		one.env = env
+		if i > 0 {
+			one.id = random(60)
+		}
+		outcomes = append(outcomes, w.sendOne(ctx, &one)...)
+	}
+	return outcomes
+}
+
+func (w *outlet) sendOne(ctx context.Context, s *submission) []relay.Outcome {
 	w.accepted(s)
 	if w.queue != nil && w.mode != 'i' {
 		return w.keepFirst(ctx, s)
@@ -134,8 +148,8 @@ func (a *app) report(o *options, cfg *config.Config, s *submission, outcomes []r
 		a.say("%s", b)
 	}
 	status := statusOf(outcomes)
-	if status == exOK && len(s.bad) > 0 {
-		return exDataErr
+	if len(s.bad) > 0 && (status == exOK || statusOfBad(s.bad) == exTempFail) {
+		return statusOfBad(s.bad)
 	}
 	return status
 }

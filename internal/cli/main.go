@@ -85,7 +85,9 @@ func (a *app) run(ctx context.Context) int {
 		return a.print(helpText(a.name))
 	case modeVersion:
 		return a.print(versionText())
-	case modeAliases, modeHostStat:
+	case modeAliases:
+		return a.checkAliases(o)
+	case modeHostStat:
 		return exOK
 	case modeQueueRun:
 		return a.runQueue(ctx, o)

@@ -24,11 +24,13 @@ func TestMain(m *testing.M) {
 // testscript:
 //
 //	rc N command…            run it, its exit status must be N
-//	smarthost [answers [more [spool]]]
+//	fill FILE                put the directory for $WORK in it
+//	smarthost [answers [more [spool [top]]]]
 //	                         start a server and write smarthost.toml for it; answers
 //	                         has lines "beginning of a command|reply[|action]", more
 //	                         is appended to the [smarthost] table, spool to [spool],
-//	                         whose dir is $WORK/spool
+//	                         whose dir is $WORK/spool ("-" for no spool), top above all
+//	                         tables
 //	received FILE            write what the last server heard: commands, then
 //	                         messages with "| " in front of each line
 //	unsent                   the last server got no message
@@ -42,7 +44,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"rc": cmdRC, "smarthost": cmdSmarthost, "received": cmdReceived, "unsent": cmdUnsent,
+			"rc": cmdRC, "fill": cmdFill, "smarthost": cmdSmarthost, "received": cmdReceived, "unsent": cmdUnsent,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -72,6 +74,14 @@ func cmdRC(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
+func cmdFill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: fill FILE")
+	}
+	text := strings.ReplaceAll(ts.ReadFile(args[0]), "$WORK", ts.Getenv("WORK"))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
 func cmdSmarthost(ts *testscript.TestScript, neg bool, args []string) {
 	script := smtptest.Polite("PIPELINING", "8BITMIME", "ENHANCEDSTATUSCODES", "SIZE 100000000")
 	if len(args) > 0 {
@@ -87,10 +97,14 @@ func cmdSmarthost(ts *testscript.TestScript, neg bool, args []string) {
 		more = ts.ReadFile(args[1])
 	}
 	spool := ""
-	if len(args) > 2 {
+	if len(args) > 2 && args[2] != "-" {
 		spool = fmt.Sprintf("[spool]\ndir = %q\n%s", ts.MkAbs("spool"), ts.ReadFile(args[2]))
 	}
-	toml := fmt.Sprintf("domain = \"client.example\"\n\n[log]\nto = %q\n\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\ncommand_timeout = \"2s\"\n%s\n%s",
+	top := ""
+	if len(args) > 3 {
+		top = ts.ReadFile(args[3])
+	}
+	toml := top + fmt.Sprintf("domain = \"client.example\"\n\n[log]\nto = %q\n\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\ncommand_timeout = \"2s\"\n%s\n%s",
 		ts.MkAbs("log"), s.Port(), more, spool)
 	ts.Check(os.WriteFile(ts.MkAbs("smarthost.toml"), []byte(toml), 0o600))
 	ts.Setenv("POSTERN_CONFIG", ts.MkAbs("smarthost.toml"))

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"postern/internal/aliases"
 	"postern/internal/config"
 	"postern/internal/headers"
 	"postern/internal/message"
@@ -21,7 +22,9 @@ const maxReceived = 50
 type submission struct {
 	id      string
 	env     relay.Envelope
-	bad     []*headers.BadAddress // recipients that are no addresses
+	lists   []relay.Envelope // for aliases that have an owner
+	bad     []error          // recipients that nothing can be sent to
+	aliases []aliases.Step   // how the recipients came about
 	msg     *message.Message
 	msgID   string
 	changes []headers.Change
@@ -41,9 +44,20 @@ type given struct {
 	null       bool   // the null sender, whatever sender is
 	fullName   string // for a From field that is missing
 	recipients []smtp.Recipient
-	bad        []*headers.BadAddress
+	lists      []relay.Envelope // sender and recipients of aliases that have an owner
+	bad        []error
+	aliases    []aliases.Step
 	ret, envid string
 	uid        int
+}
+
+// envelopes are those that the message goes out with: its own, unless only lists
+// are left of it, and those of lists.
+func (s *submission) envelopes() []relay.Envelope {
+	if len(s.env.Recipients) == 0 && len(s.lists) > 0 {
+		return s.lists
+	}
+	return append([]relay.Envelope{s.env}, s.lists...)
 }
 
 // fault is an error with the exit status it leads to.
@@ -143,67 +157,38 @@ func (a *app) tempDir() string {
 
 // given works out what the command line, the header and the account say.
 func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain string) (*given, error) {
-	to, err := recipients(o, block, domain)
+	to, err := a.recipients(o, cfg, block, domain)
 	if err != nil {
 		return nil, err
 	}
 	who := a.caller()
-	g := &given{bad: to.Bad, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid()}
+	g := &given{bad: to.bad, aliases: to.steps, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid()}
 	if g.sender, g.null, err = envelopeSender(o, cfg, who, domain); err != nil {
 		return nil, err
 	}
 	if g.fullName == "" && o.sender == nil {
 		g.fullName = who.fullName
 	}
-	for _, r := range to.Addresses {
-		g.recipients = append(g.recipients, smtp.Recipient{Address: r.String(), Notify: o.notify})
-	}
+	g.recipients, g.lists = envelopes(to.list, o.notify, g.null)
 	return g, nil
 }
 
 // complete finishes the header of a message and joins it with its envelope. What
 // is done to every message, whichever way it came in, is done here.
 func (a *app) complete(g *given, domain string, block *headers.Block, body *message.Body) *submission {
-	s := &submission{id: random(60), bad: g.bad, uid: g.uid}
+	s := &submission{id: random(60), bad: g.bad, aliases: g.aliases, lists: g.lists, uid: g.uid}
 	s.env = relay.Envelope{Recipients: g.recipients, Return: g.ret, ID: g.envid}
 	if !g.null {
 		s.env.Sender = g.sender.String()
+	}
+	for i := range s.lists {
+		s.lists[i].Return, s.lists[i].ID = g.ret, g.envid
 	}
 	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: g.sender, SenderNull: g.null, FullName: g.fullName,
 		Date: a.now(), MessageID: random(95) + "@" + domain})
 	s.msgID, _ = block.Get("Message-ID")
 	s.msg = message.New(block.Bytes(), body)
 	return s
-}
-
-// recipients are those of the arguments and, with -t, of the header, each once.
-func recipients(o *options, block *headers.Block, domain string) (headers.Recipients, error) {
-	var to headers.Recipients
-	for _, arg := range o.args {
-		addresses, bad := headers.ParseList(arg, domain)
-		to.Addresses = append(to.Addresses, addresses...)
-		to.Bad = append(to.Bad, bad...)
-	}
-	if o.fromHeader {
-		header := block.Recipients(domain)
-		to.Addresses = append(to.Addresses, header.Addresses...)
-		to.Bad = append(to.Bad, header.Bad...)
-		to.Resent = header.Resent
-	}
-	to.Addresses = headers.Merge(to.Addresses)
-	if len(to.Addresses) > 0 {
-		return to, nil
-	}
-	for _, bad := range to.Bad {
-		return to, faultf(exDataErr, "%w; nothing was sent", bad)
-	}
-	switch {
-	case to.Resent:
-		return to, faultf(exUsage, "no recipients: the message has Resent- fields, but no address in Resent-To, Resent-Cc or Resent-Bcc")
-	case o.fromHeader:
-		return to, faultf(exUsage, "no recipients: no address in To, Cc or Bcc, and none as an argument")
-	}
-	return to, faultf(exUsage, "no recipients: give addresses as arguments, or -t to take them from the header")
 }
 
 // envelopeSender is -f, the configured one, or the user who calls.

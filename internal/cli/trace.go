@@ -46,9 +46,14 @@ func (a *app) tracer(o *options) (trace func(byte, string), done func(), err err
 // showDryRun prints envelope, changes and final header.
 func (a *app) showDryRun(s *submission) int {
 	var b strings.Builder
-	fmt.Fprintf(&b, "Envelope sender: <%s>\n", s.env.Sender)
-	for _, r := range s.env.Recipients {
-		fmt.Fprintf(&b, "Recipient: <%s>\n", r.Address)
+	for _, step := range s.aliases {
+		fmt.Fprintf(&b, "Alias: %s\n", step)
+	}
+	for _, env := range s.envelopes() {
+		fmt.Fprintf(&b, "Envelope sender: <%s>\n", env.Sender)
+		for _, r := range env.Recipients {
+			fmt.Fprintf(&b, "Recipient: <%s>\n", r.Address)
+		}
 	}
 	for _, bad := range s.bad {
 		fmt.Fprintf(&b, "Not a recipient: %s\n", bad)
@@ -60,7 +65,7 @@ func (a *app) showDryRun(s *submission) int {
 	b.WriteString(visible(s.msg.Header()))
 	status := a.print(b.String())
 	if status == exOK && len(s.bad) > 0 {
-		return exDataErr
+		return statusOfBad(s.bad)
 	}
 	return status
 }

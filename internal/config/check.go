@@ -158,7 +158,7 @@ func remote(host string) bool {
 // resolve makes every path relative to the directory of the file.
 func (s *settings) resolve(dir string) {
 	h := &s.cfg.Smarthost
-	for _, p := range []*string{&h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &s.password.file, &s.token.file} {
+	for _, p := range []*string{&s.cfg.Aliases, &h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &s.password.file, &s.token.file} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}

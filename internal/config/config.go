@@ -22,6 +22,7 @@ const (
 type Config struct {
 	Path    string        // of the file; "" when from the environment
 	Domain  string        // for names without one; "" when not given
+	Aliases string        // the alias file, a full path; "" for none
 	From    string        // envelope sender when the caller gives none; "" when not given
 	Timeout time.Duration // upper limit of one delivery
 	// Postmaster gets what cannot go back to its sender; "" for nobody.

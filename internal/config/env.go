@@ -15,6 +15,7 @@ func (src Source) fromEnv() (*Config, error) {
 	e := &envReader{src: src}
 	e.target(target, &s.cfg.Smarthost)
 	e.take("POSTERN_DOMAIN", must(&s.cfg.Domain, hostName))
+	e.take("POSTERN_ALIASES", text(&s.cfg.Aliases, fullPath))
 	e.take("POSTERN_FROM", must(&s.cfg.From, address))
 	e.take("POSTERN_SPOOL", text(&s.cfg.Spool.Dir, spoolDir))
 	e.take("POSTERN_LOG", must(&s.cfg.Log.To, logTarget))

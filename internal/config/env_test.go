@@ -100,8 +100,9 @@ func TestEnvironmentUserMistakes(t *testing.T) {
 		{[]string{target, "smtp://u@h", "POSTERN_PASSWORD", pw, "POSTERN_PASSWORD_FILE", "/f"},
 			"POSTERN_PASSWORD: contradicts POSTERN_PASSWORD_FILE; keep one of them"},
 		{[]string{target, "smtp://u@h", "POSTERN_PASSWORD", pw + "\n"}, "POSTERN_PASSWORD: holds a control character"},
-		{[]string{target, "h", "POSTERN_DOMAIN", "a b", "POSTERN_FROM", "@", "POSTERN_LOG", "jornal"},
-			"POSTERN_DOMAIN: is not a host name: \"a b\"\n" +
+		{[]string{target, "h", "POSTERN_DOMAIN", "a b", "POSTERN_ALIASES", "aliases", "POSTERN_FROM", "@", "POSTERN_LOG", "jornal"},
+			"POSTERN_ALIASES: is not a full path: \"aliases\"\n" +
+				"POSTERN_DOMAIN: is not a host name: \"a b\"\n" +
 				"POSTERN_FROM: is not an address: \"@\"; write \"user@example.com\"\n" +
 				"POSTERN_LOG: bad value \"jornal\"; did you mean \"journal\"?"},
 		{nil, "no smarthost.toml and no POSTERN_SMARTHOST"},
@@ -111,11 +112,12 @@ func TestEnvironmentUserMistakes(t *testing.T) {
 func TestEnvironmentOthers(t *testing.T) {
 	file := write(t, t.TempDir(), "pw", "from the file\n", 0o644)
 	c, err := Load(Source{System: filepath.Join(t.TempDir(), "missing"), Getenv: env("POSTERN_SMARTHOST", "smtps://u@h",
-		"POSTERN_PASSWORD_FILE", file, "POSTERN_DOMAIN", "d.example", "POSTERN_FROM", "a@d.example", "POSTERN_LOG", "/dev/null")})
+		"POSTERN_PASSWORD_FILE", file, "POSTERN_DOMAIN", "d.example", "POSTERN_FROM", "a@d.example", "POSTERN_LOG", "/dev/null",
+		"POSTERN_ALIASES", "/etc/aliases")})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Domain != "d.example" || c.From != "a@d.example" || c.Log.To != "/dev/null" || c.Log.Format != "text" {
+	if c.Domain != "d.example" || c.Aliases != "/etc/aliases" || c.From != "a@d.example" || c.Log.To != "/dev/null" || c.Log.Format != "text" {
 		t.Errorf("got %+v", c)
 	}
 	if pw, err := c.Smarthost.Secret.Read(t.Context()); err != nil || pw != "from the file" {

@@ -4,7 +4,7 @@ package config
 // goes.
 func tables(s *settings) []table {
 	return []table{
-		{"", rootFields(&s.cfg), []string{"aliases"}},
+		{"", rootFields(&s.cfg), nil},
 		{"smarthost", smarthostFields(s), []string{"senders", "recipients", "envelope_from", "header_from"}},
 		{"spool", spoolFields(&s.cfg.Spool), []string{"known_hosts", "identity_file"}},
 		{"log", logFields(&s.cfg.Log), nil},
@@ -14,6 +14,7 @@ func tables(s *settings) []table {
 func rootFields(c *Config) []field {
 	return []field{
 		{"domain", text(&c.Domain, hostName)},
+		{"aliases", text(&c.Aliases, pathName)},
 		{"from", text(&c.From, address)},
 		{"postmaster", text(&c.Postmaster, address)},
 		{"timeout", span(&c.Timeout)},

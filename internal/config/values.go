@@ -98,6 +98,14 @@ func pathName(s string) (string, string, string) {
 	return s, "", ""
 }
 
+// fullPath takes a file's name that does not depend on who calls from where.
+func fullPath(s string) (string, string, string) {
+	if !filepath.IsAbs(s) {
+		return "", "is not a full path: " + quoted(s), ""
+	}
+	return s, "", ""
+}
+
 // fingerprint takes a SHA-256 as openssl prints it.
 func fingerprint(s string) (string, string, string) {
 	digits := strings.ToLower(strings.ReplaceAll(s, ":", ""))

@@ -89,6 +89,7 @@ func (l *Logger) Close() error {
 type Delivery struct {
 	ID        string
 	Recipient string
+	Original  string // what the caller named, if an alias stood for it
 	Sender    string
 	Relay     string // "host[ip]:port", or "none"
 	Delay     time.Duration
@@ -101,16 +102,24 @@ type Delivery struct {
 
 // Delivery logs an outcome.
 func (l *Logger) Delivery(d Delivery) {
-	text := fmt.Sprintf("%s: to=<%s>, relay=%s, delay=%s, dsn=%s, status=%s (%s)",
-		d.ID, d.Recipient, d.Relay, seconds(d.Delay), d.DSN, d.Status, d.Reply)
+	original := ""
+	if d.Original != "" {
+		original = ", orig_to=<" + d.Original + ">"
+	}
+	text := fmt.Sprintf("%s: to=<%s>%s, relay=%s, delay=%s, dsn=%s, status=%s (%s)",
+		d.ID, d.Recipient, original, d.Relay, seconds(d.Delay), d.DSN, d.Status, d.Reply)
 	severity := levelInfo
 	if d.Status != "sent" {
 		severity = levelWarning
 	}
-	l.event(severity, text, "delivery",
+	attrs := []slog.Attr{
 		slog.String("id", d.ID), slog.String("to", d.Recipient), slog.String("from", d.Sender), slog.String("relay", d.Relay),
 		slog.Float64("delay", d.Delay.Seconds()), slog.String("dsn", d.DSN), slog.String("status", d.Status),
-		slog.String("reply", d.Reply), slog.String("tls", d.TLS), slog.Int64("size", d.Size))
+		slog.String("reply", d.Reply), slog.String("tls", d.TLS), slog.Int64("size", d.Size)}
+	if d.Original != "" {
+		attrs = append(attrs, slog.String("orig_to", d.Original))
+	}
+	l.event(severity, text, "delivery", attrs...)
 }
 
 // Accepted logs a message that was read and is about to be sent.

@@ -52,6 +52,8 @@ func TestText(t *testing.T) {
 			"a1b2c3: to=<r@d>, relay=smtp.example.com[192.0.2.1]:587, delay=0.41, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4C7)"},
 		{"a long delay has no decimals", func(l *Logger) { d := delivery(); d.Delay = 83 * time.Second; l.Delivery(d) },
 			"a1b2c3: to=<r@d>, relay=smtp.example.com[192.0.2.1]:587, delay=83, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4C7)"},
+		{"whom the caller named, as Postfix has it", func(l *Logger) { d := delivery(); d.Original = "root@d"; l.Delivery(d) },
+			"a1b2c3: to=<r@d>, orig_to=<root@d>, relay=smtp.example.com[192.0.2.1]:587, delay=0.41, dsn=2.0.0, status=sent (250 2.0.0 Ok: queued as 4C7)"},
 		{"accepted", func(l *Logger) { l.Accepted("a1", "s@d", 33, 1234, 2, "1@d") },
 			"a1: from=<s@d>, size=1234, nrcpt=2, uid=33, message-id=<1@d>"},
 		{"refused", func(l *Logger) { l.Refused("no recipients", 64) }, "reject: no recipients, status=64"},

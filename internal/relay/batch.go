@@ -112,6 +112,7 @@ func (b *batch) done(t *smtp.Transaction, result smtp.Result) {
 	for i, one := range result.Recipients {
 		o := outcomeOf(t.Envelope.Recipients[i].Address, one)
 		o.Relay, o.TLS, o.Delay = b.server, b.cipher, delay
+		o.Original = t.Envelope.Recipients[i].Original
 		outcomes[i] = o
 	}
 	for _, m := range p.forms {

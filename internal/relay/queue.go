@@ -19,6 +19,9 @@ type Queue struct {
 	Random func() float64 // from 0 to 1, for jitter
 	NewID  func() string  // for the reports that we write
 	Domain string         // of MAILER-DAEMON
+	// Readdress gives the addresses that stand for one that is told of a failure.
+	// nil: it stands for itself.
+	Readdress func(to string) []string
 	// Progress, if set, is told after each message of a run.
 	Progress func(Progress)
 }

@@ -6,6 +6,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -61,6 +62,7 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 			one = result.Recipients[i]
 		}
 		outcomes[i] = outcomeOf(to.Address, one)
+		outcomes[i].Original = to.Original
 		outcomes[i].Relay, outcomes[i].TLS, outcomes[i].Delay = server, cipher, delay
 		r.log(id, env.Sender, msg.Size(), outcomes[i])
 	}
@@ -72,7 +74,7 @@ func (r *Relay) log(id, sender string, size int64, o Outcome) {
 	if relay == "" {
 		relay = "none"
 	}
-	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: o.Recipient, Sender: sender, Relay: relay, Delay: o.Delay,
+	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: o.Recipient, Original: o.named(), Sender: sender, Relay: relay, Delay: o.Delay,
 		DSN: o.DSN(), Status: o.Status.word(), Reply: o.Text, TLS: o.TLS, Size: size})
 }
 
@@ -186,6 +188,7 @@ func (s Status) word() string {
 // Outcome is what became of a message for one recipient.
 type Outcome struct {
 	Recipient string
+	Original  string // ORCPT, "rfc822;" and what the caller named; may be ""
 	Status    Status
 	Code      int    // of the reply that decided, 0 if there was none
 	Enhanced  string // "5.1.1", "" if the server gave none
@@ -194,6 +197,15 @@ type Outcome struct {
 	TLS       string // version and cipher
 	Delay     time.Duration
 	Err       error // nil if Sent
+}
+
+// named is what the caller named, if that is not the recipient itself.
+func (o Outcome) named() string {
+	kind, address, _ := strings.Cut(o.Original, ";")
+	if !strings.EqualFold(kind, "rfc822") || address == o.Recipient {
+		return ""
+	}
+	return address
 }
 
 // DSN is the enhanced status code, or the class alone where the server said

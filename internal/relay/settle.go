@@ -207,12 +207,23 @@ func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.
 	if err := errors.Join(bounce.Write(d, report, original, s.Size), original.Close()); err != nil {
 		return err
 	}
-	state := &spool.State{Created: q.now(), Recipients: []spool.Recipient{{Address: to, Notify: "NEVER"}}, Report: true, EightBit: true}
+	state := &spool.State{Created: q.now(), Report: true, EightBit: true}
+	for _, address := range q.addresses(to) {
+		state.Recipients = append(state.Recipients, spool.Recipient{Address: address, Notify: "NEVER"})
+	}
 	if err := d.Commit(state, q.now()); err != nil {
 		return err
 	}
 	q.Relay.Log.Warning(fmt.Sprintf("%s: report to <%s> is %s", s.ID, to, d.ID()))
 	return nil
+}
+
+// addresses are those that stand for one.
+func (q *Queue) addresses(to string) []string {
+	if q.Readdress == nil {
+		return []string{to}
+	}
+	return q.Readdress(to)
 }
 
 // reported is a recipient in a report.
