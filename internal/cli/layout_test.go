@@ -44,6 +44,9 @@ func TestLayout(t *testing.T) {
 		}
 		name := strings.TrimPrefix(p.ImportPath, "postern/internal/")
 		for _, imported := range p.Imports {
+			if imported == "postern/internal/spooltest" {
+				t.Errorf("%s imports spooltest; it is for tests", name)
+			}
 			if strings.HasPrefix(imported, "postern/") && slices.Contains(alone, name) {
 				t.Errorf("%s imports %s; it must not import a sibling", name, imported)
 			}

@@ -26,11 +26,11 @@ const grace = 20 * time.Second
 // side. It ends early when ctx does, after what is under way, and when the
 // smarthost cannot be reached: one probe, then all wait.
 //
-// There is one run at a time. If another is under way, this one waits for it; if
-// somebody else waits already, Run returns at once, since that one will see all
-// that is in the queue now.
+// There is one run at a time. If another is under way, this one waits for it. If
+// it is for all that is due, and such a run waits already, Run returns at once,
+// since that one will see all that is in the queue now.
 func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
-	done, err := q.Spool.Turn(ctx)
+	done, err := q.Spool.Turn(ctx, o.DueOnly && o.Match == nil)
 	if err != nil || done == nil {
 		return Progress{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"time"
 )
 
@@ -28,10 +27,7 @@ func (s *Spool) Claim(e Entry) (*Claim, error) {
 	to := e.ref
 	to.dir, to.owner, to.lease = dirActive, s.o.Owner, s.o.Now().Add(s.o.Lease).Unix()
 	if err := s.fs.Rename(e.ref.name(), to.name()); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, ErrTaken
-		}
-		if _, oerr := s.Read(e); errors.Is(oerr, fs.ErrNotExist) { // SFTP says just "failure"
+		if s.gone(e.ref, err) {
 			return nil, ErrTaken
 		}
 		return nil, fmt.Errorf("spool: %w", err)
@@ -167,6 +163,9 @@ func (c *Claim) park(dir string) error {
 func (c *Claim) move(dir string, due int64) error {
 	to := ref{dir: dir, due: due, id: c.ref.id}
 	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil {
+		if dir != dirHold { // what is to be held must not be sent meanwhile (I5)
+			c.s.stray(c.ref, true)
+		}
 		return fmt.Errorf("spool: %w", err)
 	}
 	c.ref = to

@@ -24,6 +24,13 @@
 // file's name, and only behind the message whose size it tells; so the text of a
 // message, which was written before the id was drawn, cannot pass for a state.
 //
+// # The disk
+//
+// What must survive a power cut is made durable by syncing the file, and then one
+// directory that its name is in. That rests on a rename being one step, which
+// takes its old and its new name with it, as on every file system with a journal.
+// Directories are durable before anything is published: tmp/ is made last.
+//
 // # Invariants
 //
 //	I1 A message exists if and only if its complete, synced file has been renamed

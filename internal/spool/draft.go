@@ -18,6 +18,7 @@ type Draft struct {
 	name string // "" once it is published or gone
 	sum  hash.Hash32
 	size int64
+	open bool // the last line of the message has no end
 }
 
 // Create begins a message. Write it in wire form, then Commit.
@@ -27,7 +28,7 @@ func (s *Spool) Create() (*Draft, error) { return s.CreateAs("") }
 // as those of Options.NewID. Should another message have it, a new one is made.
 func (s *Spool) CreateAs(id string) (*Draft, error) {
 	var err error
-	for range 10 { // a clash of ids would be a wonder; file systems differ in how they say it
+	for range 3 { // a clash of ids would be a wonder; file systems differ in how they say it
 		if id == "" {
 			id = s.o.NewID()
 		}
@@ -55,13 +56,16 @@ func (d *Draft) Write(p []byte) (int, error) {
 	n, err := d.f.Write(p)
 	d.sum.Write(p[:n])
 	d.size += int64(n)
+	if n > 0 {
+		d.open = p[n-1] != '\n'
+	}
 	return n, err
 }
 
 // Commit publishes the message with its envelope, to be tried at due (I2). Once
 // it returns nil the message is on stable storage. After an error nothing is
-// left, or the message is published nevertheless: an error of syncing the
-// directory cannot be taken back, and to say "not kept" is then the safe side.
+// left of it, unless the file system fails when it is taken back as well, or
+// somebody has begun to send it; to say "not kept" is then the safe side.
 func (d *Draft) Commit(state *State, due time.Time) error {
 	defer d.Abandon()
 	if d.f == nil {
@@ -71,6 +75,9 @@ func (d *Draft) Commit(state *State, due time.Time) error {
 	line, err := state.line()
 	if err != nil {
 		return err
+	}
+	if d.open {
+		line = append([]byte("\n"), line...)
 	}
 	if _, err := d.f.Write(line); err != nil {
 		return fmt.Errorf("spool: %w", err)
@@ -85,7 +92,8 @@ func (d *Draft) Commit(state *State, due time.Time) error {
 	}
 	to := ref{dir: dirQueue, due: due.Unix(), id: d.id}
 	if err := d.s.fs.Rename(d.name, to.name()); err != nil {
-		return fmt.Errorf("spool: %w", err)
+		// A file system across a network may say so of a rename that took place.
+		return errors.Join(fmt.Errorf("spool: %w", err), d.s.takeBack(to))
 	}
 	d.name = ""
 	if err := d.s.fs.SyncDir(dirQueue); err != nil {
@@ -94,9 +102,17 @@ func (d *Draft) Commit(state *State, due time.Time) error {
 	return nil
 }
 
-// takeBack removes a message that could not be made durable, since its caller is
+// takeBack removes a message that may have been published, since its caller is
 // told that it was not kept.
-func (s *Spool) takeBack(r ref) error { return s.fs.Remove(r.name()) }
+func (s *Spool) takeBack(r ref) error {
+	if err := s.fs.Remove(r.name()); err != nil {
+		if s.gone(r, err) {
+			return nil
+		}
+		return err
+	}
+	return s.fs.SyncDir(r.dir)
+}
 
 // Abandon gives the draft up.
 func (d *Draft) Abandon() {

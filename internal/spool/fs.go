@@ -6,24 +6,29 @@ import (
 )
 
 // FS is what a spool asks of a file system. Names are relative to the spool,
-// with slashes. No call may follow a symbolic link in its last element.
+// with slashes; the spool itself is ".". No call may follow a symbolic link in
+// its last element. It is used by several goroutines at once.
 type FS interface {
 	// Mkdir makes a directory; one that is there is no error.
 	Mkdir(name string) error
-	// Create makes a file that was not there and opens it for writing.
+	// Create makes a file that was not there and opens it for writing. A name that
+	// is taken is an error of any kind.
 	Create(name string) (File, error)
 	// Append opens a file that is there for writing at its end.
 	Append(name string) (File, error)
-	// Open opens a regular file for reading.
+	// Open opens a regular file for reading. A name that is gone is
+	// fs.ErrNotExist.
 	Open(name string) (Source, error)
-	// Rename gives a file another name that nobody has. A name that is gone is
-	// fs.ErrNotExist, if the file system can tell.
+	// Rename gives a file another name that nobody has; of several calls for the
+	// same file one succeeds. It is one step also if the power fails. A name that
+	// is gone is an error of any kind.
 	Rename(from, to string) error
 	// Remove removes a file.
 	Remove(name string) error
 	// List gives the entries of a directory in any order.
 	List(dir string) ([]fs.DirEntry, error)
-	// SyncDir makes creations, renames and removals in a directory durable.
+	// SyncDir makes creations, renames and removals in a directory durable, those
+	// that moved a file to or from another directory too.
 	SyncDir(dir string) error
 	// Lock takes a lock of that name, waiting for it if asked to. ok is false if
 	// somebody else has it. It ends with the process at the latest.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -15,13 +16,14 @@ type Local struct {
 	root *os.Root
 	dir  fs.FileMode
 	file fs.FileMode
+	gid  int // of a spool that a group shares, else -1
 }
 
 // OpenLocal opens a directory, and makes it if its parent is there. If the group
-// may write in it, what is made there is open to the group (2770, 0660), else to
-// the owner only (0700, 0600).
+// may write in it, what is made there belongs to the group and is open to it
+// (2770, 0660), else to the owner only (0700, 0600).
 func OpenLocal(dir string) (*Local, error) {
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeDurable(dir); err != nil {
 		return nil, err
 	}
 	root, err := os.OpenRoot(dir)
@@ -32,11 +34,48 @@ func OpenLocal(dir string) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	l := &Local{root: root, dir: 0o700, file: 0o600}
-	if info.Mode().Perm()&0o020 != 0 {
-		l.dir, l.file = 0o770|fs.ModeSetgid, 0o660
+	l := &Local{root: root, dir: 0o700, file: 0o600, gid: -1}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().Perm()&0o020 != 0 {
+		l.dir, l.file, l.gid = 0o770|fs.ModeSetgid, 0o660, int(stat.Gid)
 	}
 	return l, nil
+}
+
+// makeDurable makes a directory that stays when the power fails.
+func makeDurable(dir string) error {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if errors.Is(err, fs.ErrExist) {
+			return nil
+		}
+		return err
+	}
+	parent, err := os.Open(filepath.Dir(dir))
+	if err != nil {
+		return err
+	}
+	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// share gives what was made to the group, whatever the umask and the group of
+// the maker are.
+func (l *Local) share(f *os.File, mode fs.FileMode) error {
+	if l.gid < 0 {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Gid) != l.gid {
+		if err := f.Chown(-1, l.gid); err != nil {
+			return err
+		}
+	}
+	const bits = fs.ModePerm | fs.ModeSetgid
+	if info.Mode()&bits == mode {
+		return nil
+	}
+	return f.Chmod(mode)
 }
 
 // Close gives the directory up.
@@ -52,10 +91,14 @@ func (l *Local) Mkdir(name string) error {
 		}
 		return err
 	}
-	if err == nil && l.dir&fs.ModeSetgid != 0 {
-		err = l.root.Chmod(name, l.dir) // the umask may have taken the group's rights
+	if err != nil {
+		return err
 	}
-	return err
+	d, err := l.root.Open(name)
+	if err != nil {
+		return err
+	}
+	return errors.Join(l.share(d, l.dir), d.Close())
 }
 
 // Create implements FS.
@@ -64,46 +107,46 @@ func (l *Local) Create(name string) (File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.file&0o060 != 0 {
-		if err := f.Chmod(l.file); err != nil {
-			return nil, errors.Join(err, f.Close(), l.root.Remove(name))
-		}
+	if err := l.share(f, l.file); err != nil {
+		return nil, errors.Join(err, f.Close(), l.root.Remove(name))
 	}
 	return f, nil
 }
 
 // Append implements FS.
 func (l *Local) Append(name string) (File, error) {
-	if err := l.regular(name); err != nil {
-		return nil, err
-	}
-	return l.root.OpenFile(name, os.O_WRONLY|os.O_APPEND, 0)
-}
-
-// regular refuses what is no plain file: opening a pipe could take for ever, and
-// a link leads to what is not ours.
-func (l *Local) regular(name string) error {
-	info, err := l.root.Lstat(name)
-	if err == nil && !info.Mode().IsRegular() {
-		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
-	}
-	return err
+	f, _, err := l.open(name, os.O_WRONLY|os.O_APPEND)
+	return f, err
 }
 
 // Open implements FS.
 func (l *Local) Open(name string) (Source, error) {
-	if err := l.regular(name); err != nil {
-		return nil, err
-	}
-	f, err := l.root.Open(name)
+	f, info, err := l.open(name, os.O_RDONLY)
 	if err != nil {
 		return nil, err
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
 	}
 	return localSource{f, info.Size()}, nil
+}
+
+// open opens a plain file. Opening a pipe could take for ever, and a link leads to
+// what is not ours. Whoever may write in the directory can put one in the place
+// of a file at any time, so what was opened is compared with what is there.
+func (l *Local) open(name string, flag int) (*os.File, fs.FileInfo, error) {
+	f, err := l.root.OpenFile(name, flag|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	info, err := f.Stat()
+	if err == nil {
+		var there fs.FileInfo
+		if there, err = l.root.Lstat(name); err == nil && !(there.Mode().IsRegular() && os.SameFile(info, there)) {
+			err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+		}
+	}
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, info, nil
 }
 
 type localSource struct {
@@ -140,7 +183,7 @@ func (l *Local) SyncDir(dir string) error {
 
 // Lock implements FS with flock(2).
 func (l *Local) Lock(name string, wait bool) (unlock func() error, ok bool, err error) {
-	f, err := l.root.OpenFile(name, os.O_RDWR|os.O_CREATE, l.file)
+	f, err := l.lockFile(name)
 	if err != nil {
 		return nil, false, err
 	}
@@ -161,4 +204,19 @@ func (l *Local) Lock(name string, wait bool) (unlock func() error, ok bool, err 
 		return nil, false, errors.Join(err, f.Close())
 	}
 	return f.Close, true, nil
+}
+
+// lockFile opens a file that is there for its lock only, and makes it if need be.
+func (l *Local) lockFile(name string) (*os.File, error) {
+	f, err := l.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, l.file)
+	if errors.Is(err, fs.ErrExist) {
+		return l.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := l.share(f, l.file); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }

@@ -2,12 +2,12 @@ package spool
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 	"time"
 )
 
@@ -27,6 +27,9 @@ func places() []string { return []string{dirActive, dirQueue, dirHold, dirFailed
 type Spool struct {
 	fs FS
 	o  Options
+
+	mu     sync.Mutex
+	strays map[string]ref // claims of ours that could not be given back, by name
 }
 
 // Options say who uses a spool and how it tells the time.
@@ -53,13 +56,39 @@ func Open(f FS, o Options) (*Spool, error) {
 	if o.Alive == nil {
 		o.Alive = func(Owner) (bool, bool) { return false, false }
 	}
-	s := &Spool{fs: f, o: o}
-	for _, dir := range append(places(), dirTmp) {
-		if err := f.Mkdir(dir); err != nil {
-			return nil, fmt.Errorf("spool: %w", err)
-		}
+	s := &Spool{fs: f, o: o, strays: make(map[string]ref)}
+	if err := s.furnish(); err != nil {
+		return nil, fmt.Errorf("spool: %w", err)
 	}
 	return s, nil
+}
+
+// furnish makes the directories that are missing. tmp/ comes last, when the
+// others are durable: nothing can be published in a spool that a power cut would
+// take away as a whole, by somebody else who finds them there and believes it.
+func (s *Spool) furnish() error {
+	there, err := s.fs.List(".")
+	if err != nil {
+		return err
+	}
+	missing := slices.DeleteFunc(append(places(), dirTmp), func(dir string) bool {
+		return slices.ContainsFunc(there, func(e fs.DirEntry) bool { return e.Name() == dir && e.IsDir() })
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	for _, dir := range missing {
+		if dir == dirTmp {
+			continue
+		}
+		if err := s.fs.Mkdir(dir); err != nil {
+			return err
+		}
+	}
+	if err := s.fs.SyncDir("."); err != nil {
+		return err
+	}
+	return s.fs.Mkdir(dirTmp)
 }
 
 // Entry is a message as its file's name tells it.
@@ -157,14 +186,15 @@ func (s *Spool) Recover() (int, error) {
 	n := 0
 	var errs []error
 	for _, e := range active {
-		if !s.abandoned(e.ref.owner, e.ref.lease) {
+		if !s.abandoned(e.ref) {
 			continue
 		}
 		to := e.ref
 		to.dir = dirQueue
 		if err := s.fs.Rename(e.ref.name(), to.name()); err == nil {
+			s.stray(e.ref, false)
 			n++
-		} else if !errors.Is(err, fs.ErrNotExist) { // somebody else was quicker
+		} else if !s.gone(e.ref, err) { // else somebody was quicker
 			errs = append(errs, err)
 		}
 	}
@@ -172,15 +202,42 @@ func (s *Spool) Recover() (int, error) {
 }
 
 // abandoned reports whether the owner of a claim will not come back.
-func (s *Spool) abandoned(owner Owner, lease int64) bool {
-	if owner == s.o.Owner {
-		return false
+func (s *Spool) abandoned(r ref) bool {
+	if r.owner == s.o.Owner {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		_, ok := s.strays[r.name()]
+		return ok
 	}
-	if alive, known := s.o.Alive(owner); known {
+	if alive, known := s.o.Alive(r.owner); known {
 		return !alive
 	}
 	now := s.o.Now()
-	return lease <= now.Unix() || lease > now.Add(2*s.o.Lease).Unix()
+	return r.lease <= now.Unix() || r.lease > now.Add(2*s.o.Lease).Unix()
+}
+
+// stray notes that a claim of ours is to be given back by Recover, since its own
+// attempt failed; or that this is done.
+func (s *Spool) stray(r ref, is bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if is {
+		s.strays[r.name()] = r
+	} else {
+		delete(s.strays, r.name())
+	}
+}
+
+// gone reports whether a file had moved on when an operation on it failed with
+// err. Not every file system says so by itself.
+func (s *Spool) gone(r ref, err error) bool {
+	f, openErr := s.fs.Open(r.name())
+	if openErr == nil {
+		// It was opened to see whether that can be done.
+		_ = f.Close()
+		return false
+	}
+	return errors.Is(openErr, fs.ErrNotExist) || errors.Is(err, fs.ErrNotExist)
 }
 
 // sweep removes drafts of owners that are known to be dead. A draft of another
@@ -203,41 +260,6 @@ func (s *Spool) sweep() error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// Turn waits for the right to run the queue, of which there is one. The result
-// is nil if nobody needs to run: somebody else waits already, and will see all
-// that was published before this call, because he holds the place in the line
-// until he has the right and looks only then.
-func (s *Spool) Turn(ctx context.Context) (done func() error, err error) {
-	if unlock, ok, err := s.fs.Lock("run.lock", false); err != nil || ok {
-		return unlock, err
-	}
-	leave, ok, err := s.fs.Lock("next.lock", false)
-	if err != nil || !ok {
-		return nil, err
-	}
-	type result struct {
-		unlock func() error
-		err    error
-	}
-	got := make(chan result, 1)
-	go func() {
-		unlock, _, err := s.fs.Lock("run.lock", true)
-		got <- result{unlock, err}
-	}()
-	select {
-	case r := <-got:
-		return r.unlock, errors.Join(r.err, leave())
-	case <-ctx.Done():
-		go func() { // give it back if it still comes
-			if r := <-got; r.unlock != nil {
-				// The process is about to end, and the lock with it.
-				_ = r.unlock()
-			}
-		}()
-		return nil, errors.Join(ctx.Err(), leave())
-	}
 }
 
 // Message reads the octets of an entry without claiming it.

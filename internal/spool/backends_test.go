@@ -1,0 +1,68 @@
+package spool_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"postern/internal/spool"
+	"postern/internal/spooltest"
+)
+
+// backend is a file system that a spool may lie on. All suites run on all of
+// them: a new one is a new row.
+type backend struct {
+	name string
+	open func(t *testing.T) spool.FS // empty, and of its own
+}
+
+func backends() []backend {
+	return []backend{
+		{"memory", func(*testing.T) spool.FS { return spooltest.NewDisk() }},
+		{"blunt", func(*testing.T) spool.FS { return spooltest.Blunt{FS: spooltest.NewDisk()} }},
+		{"local", func(t *testing.T) spool.FS { return local(t, filepath.Join(quick(t), "spool")) }},
+		{"group", func(t *testing.T) spool.FS {
+			dir := filepath.Join(quick(t), "spool")
+			if err := os.Mkdir(dir, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Chmod(dir, 0o770|os.ModeSetgid); err != nil {
+				t.Fatal(err)
+			}
+			return local(t, dir)
+		}},
+	}
+}
+
+func local(t *testing.T, dir string) *spool.Local {
+	t.Helper()
+	l, err := spool.OpenLocal(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l
+}
+
+// everywhere runs a test on each backend.
+func everywhere(t *testing.T, test func(t *testing.T, open func(t *testing.T) spool.FS)) {
+	for _, b := range backends() {
+		t.Run(b.name, func(t *testing.T) { test(t, b.open) })
+	}
+}
+
+// quick is a directory whose syncing costs nothing, if the system has such: the
+// suites make some thousand spools.
+func quick(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/dev/shm", "postern-spool-")
+	if err != nil {
+		return t.TempDir()
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
+}
