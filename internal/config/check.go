@@ -9,14 +9,8 @@ import (
 
 // checkAll finds the contradictions between keys that are good by themselves.
 func (d *decoder) checkAll(s *settings) {
-	h := &s.cfg.Smarthost
-	d.checkSecrets(s)
-	d.checkWhere(h)
-	d.checkTLS(s)
+	d.checkOrder(s)
 	d.checkSpool(&s.cfg.Spool)
-	if h.ClientKey != "" && h.ClientCert == "" {
-		d.fault("smarthost.client_key", "stands without client_cert", "")
-	}
 }
 
 // secretName is a key of a secret and whether it was given.
@@ -42,8 +36,8 @@ func (k secretKeys) names(table, stem string) []string {
 }
 
 // checkSecrets wants at most one secret, and a user with it.
-func (d *decoder) checkSecrets(s *settings) {
-	h := &s.cfg.Smarthost
+func (d *decoder) checkSecrets(s *hostSettings) {
+	h := s.Smarthost
 	given := append(s.password.names("smarthost", "password"), s.token.names("smarthost", "token")...)
 	slices.SortStableFunc(given, func(a, b string) int { return d.lines[a] - d.lines[b] })
 	for i, name := range given {
@@ -62,14 +56,14 @@ func (d *decoder) checkSecrets(s *settings) {
 
 // failedSecret says whether a secret was given in a wrong way.
 func (d *decoder) failedSecret() bool {
-	return slices.ContainsFunc(d.faults, func(e *Error) bool {
+	return slices.ContainsFunc(d.faults[d.since:], func(e *Error) bool {
 		return strings.HasPrefix(e.Key, "smarthost.password") || strings.HasPrefix(e.Key, "smarthost.token")
 	})
 }
 
 // failed says whether a fault was already found in the key.
 func (d *decoder) failed(key string) bool {
-	return slices.ContainsFunc(d.faults, func(e *Error) bool { return e.Key == key })
+	return slices.ContainsFunc(d.faults[d.since:], func(e *Error) bool { return e.Key == key })
 }
 
 func last(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
@@ -97,7 +91,7 @@ func (d *decoder) checkWhere(h *Smarthost) {
 
 // triedWhere says whether a fault already tells what became of the host.
 func (d *decoder) triedWhere() bool {
-	return slices.ContainsFunc(d.faults, func(e *Error) bool {
+	return slices.ContainsFunc(d.faults[d.since:], func(e *Error) bool {
 		switch e.Key {
 		case "smarthost", "smarthost.host", "smarthost.socket", "smarthost.connect_command":
 			return true
@@ -126,8 +120,8 @@ func given(h *Smarthost, keys ...string) []string {
 
 // checkTLS looks for a demand that nothing can meet, and for a password that
 // anyone on the way could read.
-func (d *decoder) checkTLS(s *settings) {
-	h := &s.cfg.Smarthost
+func (d *decoder) checkTLS(s *hostSettings) {
+	h := s.Smarthost
 	local := h.Socket != "" || len(h.Hosts) > 0 && !slices.ContainsFunc(h.Hosts, remote)
 	secret := len(s.password.names("", "password"))+len(s.token.names("", "token")) > 0
 	strict := h.TLS == "starttls" || h.TLS == "implicit"
@@ -156,11 +150,15 @@ func remote(host string) bool {
 }
 
 // resolve makes every path relative to the directory of the file.
-func (s *settings) resolve(dir string) {
-	h := &s.cfg.Smarthost
-	for _, p := range []*string{&s.cfg.Aliases, &h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &s.password.file, &s.token.file} {
-		if *p != "" && !filepath.IsAbs(*p) {
-			*p = filepath.Join(dir, *p)
-		}
+func (s *hostSettings) resolve(dir string) {
+	h := s.Smarthost
+	for _, p := range []*string{&h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &s.password.file, &s.token.file} {
+		resolve(dir, p)
+	}
+}
+
+func resolve(dir string, path *string) {
+	if *path != "" && !filepath.IsAbs(*path) {
+		*path = filepath.Join(dir, *path)
 	}
 }

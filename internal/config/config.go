@@ -27,7 +27,7 @@ type Config struct {
 	Timeout time.Duration // upper limit of one delivery
 	// Postmaster gets what cannot go back to its sender; "" for nobody.
 	Postmaster string
-	Smarthost  Smarthost
+	Smarthosts []*Smarthost // at least one, in the order of the file
 	Spool      Spool
 	Log        Log
 	Warnings   []string // for the user to see; none stops a delivery
@@ -37,6 +37,10 @@ type Config struct {
 // Hosts, Socket and ConnectCommand says where it is; Hosts may come with
 // ConnectCommand as the name to verify.
 type Smarthost struct {
+	Name       string    // for messages; "" when not given
+	Senders    []Pattern // envelope senders that go here; empty: all
+	Recipients []Pattern // recipients that go here; empty: all
+
 	Hosts        []string // names or addresses, without brackets or port
 	Port         int      // 0: by TLS mode
 	Lookup       string   // address, mx or srv
@@ -92,7 +96,7 @@ func Hint() string {
 // manual page: "domain", "smarthost.host", "log.to" and so on.
 func Keys() []string {
 	var names []string
-	for _, t := range tables(new(settings)) {
+	for _, t := range tables(new(Config), new(hostSettings)) {
 		for _, f := range t.fields {
 			names = append(names, join(t.name, f.name))
 		}
@@ -101,18 +105,17 @@ func Keys() []string {
 }
 
 func defaults() Config {
-	return Config{
-		Timeout: defaultTimeout,
-		Smarthost: Smarthost{
-			Lookup:         "address",
-			TLS:            "auto",
-			Verify:         true,
-			ConnectTimeout: defaultConnectTimeout,
-			CommandTimeout: defaultCommandTimeout,
-			MaxConnections: 4,
-			Window:         1,
-		},
-		Spool: defaultSpool(),
-		Log:   Log{To: "syslog", Format: "text"},
+	return Config{Timeout: defaultTimeout, Spool: defaultSpool(), Log: Log{To: "syslog", Format: "text"}}
+}
+
+func defaultSmarthost() *Smarthost {
+	return &Smarthost{
+		Lookup:         "address",
+		TLS:            "auto",
+		Verify:         true,
+		ConnectTimeout: defaultConnectTimeout,
+		CommandTimeout: defaultCommandTimeout,
+		MaxConnections: 4,
+		Window:         1,
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"io/fs"
 	"maps"
 	"slices"
 	"strings"
@@ -15,8 +16,8 @@ const maxUnknown = 20
 // settings is what the file says, in the file's words, before the checks that
 // look at several keys.
 type settings struct {
-	cfg             Config
-	password, token secretKeys
+	cfg   Config
+	hosts []*hostSettings
 }
 
 type secretKeys struct {
@@ -38,12 +39,16 @@ type table struct {
 
 // decoder reads one file.
 type decoder struct {
+	src    Source
 	path   string
+	abs    string // the full path
+	mode   fs.FileMode
 	text   string
 	md     toml.MetaData
 	tables []table
 	lines  map[string]int // of every key that was set
 	faults []*Error
+	since  int // the faults from here on are about the table at hand
 }
 
 // probe takes any value and fails, as the library tells the place of a key only
@@ -61,7 +66,7 @@ func (p *probe) UnmarshalTOML(value any) error {
 // is not TOML.
 func (d *decoder) decode(s *settings) bool {
 	d.lines = make(map[string]int)
-	d.tables = tables(s)
+	d.tables = tables(&s.cfg, new(hostSettings))
 	var root map[string]toml.Primitive
 	md, err := toml.Decode(d.text, &root)
 	if err != nil {
@@ -72,6 +77,10 @@ func (d *decoder) decode(s *settings) bool {
 	d.readTable(d.tables[0], root)
 	for _, t := range d.tables[1:] {
 		prim, ok := root[t.name]
+		if t.name == "smarthost" {
+			d.smarthosts(s, root)
+			continue
+		}
 		if !ok {
 			continue
 		}
@@ -81,12 +90,7 @@ func (d *decoder) decode(s *settings) bool {
 			d.notTable(t.name, value)
 			continue
 		}
-		var keys map[string]toml.Primitive
-		if err := d.md.PrimitiveDecode(prim, &keys); err != nil {
-			d.fault(t.name, "cannot be read", "")
-			continue
-		}
-		d.readTable(t, keys)
+		d.readTable(t, d.keys(t.name, prim))
 	}
 	return true
 }

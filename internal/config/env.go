@@ -12,8 +12,10 @@ func (src Source) fromEnv() (*Config, error) {
 		return nil, ErrNoConfig
 	}
 	s := &settings{cfg: defaults()}
+	h := defaultSmarthost()
+	s.cfg.Smarthosts = []*Smarthost{h}
 	e := &envReader{src: src}
-	e.target(target, &s.cfg.Smarthost)
+	e.target(target, h)
 	e.take("POSTERN_DOMAIN", must(&s.cfg.Domain, hostName))
 	e.take("POSTERN_ALIASES", text(&s.cfg.Aliases, fullPath))
 	e.take("POSTERN_FROM", must(&s.cfg.From, address))
@@ -129,7 +131,7 @@ func (e *envReader) user(u *url.URL, h *Smarthost) {
 // password takes POSTERN_PASSWORD or POSTERN_PASSWORD_FILE.
 func (e *envReader) password(c *Config) {
 	const inVar, inFile = "POSTERN_PASSWORD", "POSTERN_PASSWORD_FILE"
-	h := &c.Smarthost
+	h := c.Smarthosts[0]
 	text, file := e.src.env(inVar), e.src.env(inFile)
 	switch {
 	case text != "" && file != "":

@@ -35,7 +35,7 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%s: %v", row.target, err)
 			continue
 		}
-		h := c.Smarthost
+		h := c.Smarthosts[0]
 		got := fmt.Sprintf("%s %q %s %d", h.TLS, h.Username, strings.Join(h.Hosts, ","), h.Port)
 		if got != row.want {
 			t.Errorf("%s: got %s, want %s", row.target, got, row.want)
@@ -120,7 +120,7 @@ func TestEnvironmentOthers(t *testing.T) {
 	if c.Domain != "d.example" || c.Aliases != "/etc/aliases" || c.From != "a@d.example" || c.Log.To != "/dev/null" || c.Log.Format != "text" {
 		t.Errorf("got %+v", c)
 	}
-	if pw, err := c.Smarthost.Secret.Read(t.Context()); err != nil || pw != "from the file" {
+	if pw, err := c.Smarthosts[0].Secret.Read(t.Context()); err != nil || pw != "from the file" {
 		t.Errorf("Read gives %q, %v", pw, err)
 	}
 	want := "POSTERN_PASSWORD_FILE: everyone can read " + file + "; run: chmod o-r " + file
@@ -131,7 +131,7 @@ func TestEnvironmentOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	want = "POSTERN_PASSWORD_FILE: open " + file + ": no such file or directory"
-	if _, err := c.Smarthost.Secret.Read(t.Context()); err == nil || err.Error() != want {
+	if _, err := c.Smarthosts[0].Secret.Read(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("Read gives %v, want %s", err, want)
 	}
 }

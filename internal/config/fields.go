@@ -2,12 +2,12 @@ package config
 
 // tables lists every key, in the order of the manual page, with where its value
 // goes.
-func tables(s *settings) []table {
+func tables(c *Config, h *hostSettings) []table {
 	return []table{
-		{"", rootFields(&s.cfg), nil},
-		{"smarthost", smarthostFields(s), []string{"senders", "recipients", "envelope_from", "header_from"}},
-		{"spool", spoolFields(&s.cfg.Spool), []string{"known_hosts", "identity_file"}},
-		{"log", logFields(&s.cfg.Log), nil},
+		{"", rootFields(c), nil},
+		{"smarthost", smarthostFields(h), []string{"envelope_from", "header_from"}},
+		{"spool", spoolFields(&c.Spool), []string{"known_hosts", "identity_file"}},
+		{"log", logFields(&c.Log), nil},
 	}
 }
 
@@ -28,9 +28,12 @@ func logFields(l *Log) []field {
 	}
 }
 
-func smarthostFields(s *settings) []field {
-	h := &s.cfg.Smarthost
+func smarthostFields(s *hostSettings) []field {
+	h := s.host()
 	fields := []field{
+		{"name", text(&h.Name, label)},
+		{"senders", words(&h.Senders, pattern)},
+		{"recipients", words(&h.Recipients, pattern)},
 		{"host", words(&h.Hosts, server)},
 		{"port", port(&h.Port)},
 		{"lookup", must(&h.Lookup, choice("address", "mx", "srv"))},
@@ -60,8 +63,8 @@ func smarthostFields(s *settings) []field {
 	}...)
 }
 
-func authFields(s *settings) []field {
-	h := &s.cfg.Smarthost
+func authFields(s *hostSettings) []field {
+	h := s.host()
 	return []field{
 		{"username", text(&h.Username, nil)},
 		{"password", text(&s.password.literal, nil)},

@@ -37,12 +37,12 @@ func FuzzLoad(f *testing.F) {
 			}
 			said := fmt.Sprintf("%v %v", c, err)
 			if c != nil {
-				said = fmt.Sprintf("%+v %#v %q", *c, *c, c.Warnings)
+				said = fmt.Sprintf("%+v %#v %q %+v %#v", *c, *c, c.Warnings, *c.Smarthosts[0], *c.Smarthosts[0])
 			}
 			if strings.Contains(said, password) {
 				t.Fatalf("the password is shown: %s", said)
 			}
-			if c != nil && (c.Timeout <= 0 || c.Smarthost.ConnectTimeout <= 0 || c.Smarthost.TLS == "") {
+			if c != nil && (c.Timeout <= 0 || c.Smarthosts[0].ConnectTimeout <= 0 || c.Smarthosts[0].TLS == "") {
 				t.Fatalf("a default is missing: %+v", c)
 			}
 		}
@@ -65,7 +65,7 @@ func FuzzEnvironment(f *testing.F) {
 			strings.Contains(fmt.Sprintf("%+v %v", c, err), password) {
 			t.Fatalf("the password is shown: %+v %v", c, err)
 		}
-		if c != nil && (len(c.Smarthost.Hosts) != 1 || c.Smarthost.Hosts[0] == "" || c.Smarthost.Username == "") {
+		if c != nil && (len(c.Smarthosts[0].Hosts) != 1 || c.Smarthosts[0].Hosts[0] == "" || c.Smarthosts[0].Username == "") {
 			t.Fatalf("accepted without a host or a user: %+v", c)
 		}
 	})

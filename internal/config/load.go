@@ -153,30 +153,29 @@ func plainCause(err error) string {
 
 // parse checks the text of a file that has the mode.
 func (src Source) parse(path, text string, mode fs.FileMode) (*Config, error) {
-	s := &settings{cfg: defaults()}
-	s.cfg.Path = path
-	d := &decoder{path: path, text: strings.TrimPrefix(text, "\ufeff")}
-	if d.decode(s) {
-		d.checkAll(s)
-		d.checkPrivileged(s, mode, src.Privileged)
-	}
-	if err := joinFaults(d.faults); err != nil {
-		return nil, err
-	}
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return nil, openError(path, err)
 	}
-	s.resolve(filepath.Dir(abs))
-	h := &s.cfg.Smarthost
-	h.Secret = s.password.secret(src, d, "smarthost.password")
-	h.Token = s.token.secret(src, d, "smarthost.token")
-	d.warn(s, mode)
+	s := &settings{cfg: defaults()}
+	s.cfg.Path = path
+	d := &decoder{src: src, path: path, abs: abs, mode: mode, text: strings.TrimPrefix(text, "\ufeff")}
+	d.warnFile(s)
+	if d.decode(s) {
+		d.checkAll(s)
+		resolve(filepath.Dir(abs), &s.cfg.Aliases)
+		if src.Privileged && d.writable() {
+			d.fault("", "anyone can write this file", "run: chmod o-w "+d.path)
+		}
+	}
+	if err := joinFaults(d.faults); err != nil {
+		return nil, err
+	}
 	return &s.cfg, nil
 }
 
 // secret packs what the keys say.
-func (k secretKeys) secret(src Source, d *decoder, stem string) Secret {
+func (k secretKeys) secret(d *decoder, stem string) Secret {
 	names := k.names("", stem)
 	if len(names) == 0 {
 		return Secret{}
@@ -185,26 +184,23 @@ func (k secretKeys) secret(src Source, d *decoder, stem string) Secret {
 		return NewSecret(k.literal)
 	}
 	source := &secretSource{file: k.file, command: k.command, env: k.env,
-		cleanup: src.Privileged, where: Error{File: d.path, Line: d.lines[names[0]], Key: names[0]}}
-	if !src.Privileged {
-		source.getenv = src.env
+		cleanup: d.src.Privileged, where: Error{File: d.path, Line: d.lines[names[0]], Key: names[0]}}
+	if !d.src.Privileged {
+		source.getenv = d.src.env
 	}
 	return Secret{src: source}
 }
 
-// checkPrivileged keeps the caller from steering a process that has more rights
+// checkPrograms keeps the caller from steering a process that has more rights
 // than he has.
-func (d *decoder) checkPrivileged(s *settings, mode fs.FileMode, privileged bool) {
-	if !privileged {
+func (d *decoder) checkPrograms(h *hostSettings) {
+	if !d.src.Privileged {
 		return
 	}
-	if mode.IsRegular() && mode.Perm()&0o002 != 0 {
-		d.fault("", "anyone can write this file", "run: chmod o-w "+d.path)
-	}
 	for key, argv := range map[string][]string{
-		"smarthost.connect_command":  s.cfg.Smarthost.ConnectCommand,
-		"smarthost.password_command": s.password.command,
-		"smarthost.token_command":    s.token.command,
+		"smarthost.connect_command":  h.Smarthost.ConnectCommand,
+		"smarthost.password_command": h.password.command,
+		"smarthost.token_command":    h.token.command,
 	} {
 		if len(argv) > 0 && !strings.HasPrefix(argv[0], "/") {
 			d.fault(key, "the program must be given by its full path when running with more rights than the caller", "")

@@ -70,7 +70,7 @@ func TestSearchOrder(t *testing.T) {
 		c, err := Load(row.src)
 		if err != nil {
 			t.Errorf("%s: %v", row.name, err)
-		} else if got := strings.Join(c.Smarthost.Hosts, " "); got != row.want {
+		} else if got := strings.Join(c.Smarthosts[0].Hosts, " "); got != row.want {
 			t.Errorf("%s: read the file of %q, want %q", row.name, got, row.want)
 		}
 	}
@@ -93,7 +93,7 @@ func TestFileWinsWholly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Domain != "" || c.From != "" || c.Log.To != "syslog" || c.Smarthost.Secret.IsSet() {
+	if c.Domain != "" || c.From != "" || c.Log.To != "syslog" || c.Smarthosts[0].Secret.IsSet() {
 		t.Errorf("a variable changed what the file says: %+v", c)
 	}
 }
@@ -185,7 +185,7 @@ func TestPrivileged(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := system + ":4: smarthost.password_env: the environment is not used when running with more rights than the caller"
-	if _, err := c.Smarthost.Secret.Read(t.Context()); err == nil || err.Error() != want {
+	if _, err := c.Smarthosts[0].Secret.Read(t.Context()); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
 }

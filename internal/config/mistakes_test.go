@@ -60,8 +60,8 @@ func TestUnknownKeys(t *testing.T) {
 
 func TestOtherVersions(t *testing.T) {
 	runMistakes(t, []mistake{
-		{"later", where + "senders = [\"*\"]\n[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
-			"FILE:3: smarthost.senders: not supported by this version\n" +
+		{"later", where + "header_from = \"a@b\"\n[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
+			"FILE:3: smarthost.header_from: not supported by this version\n" +
 				"FILE:6: spool.known_hosts: not supported by this version",
 			"ignoring it would send mail the wrong way"},
 		{"aliasesHome", "aliases = \"~/aliases\"\n" + where,
@@ -80,9 +80,6 @@ func TestOtherVersions(t *testing.T) {
 		{"window", where + "window = 0\n", "FILE:3: smarthost.window: 0 is not between 1 and 100", "nothing could be sent"},
 		{"several", where + "[[log]]\n", "FILE:3: log: several [[log]] are not supported by this version; write one [log]",
 			"only one is used"},
-		{"severalHosts", "[[smarthost]]\nhost=\"a\"\n",
-			"FILE:1: smarthost: several [[smarthost]] are not supported by this version; write one [smarthost]",
-			"a later version has it"},
 		{"order", "[smarthost]\nzzz = 1\nport = 0\nhost = 1\n\n[log]\nformat = \"xml\"\n",
 			"FILE:2: smarthost.zzz: unknown key\n" +
 				"FILE:3: smarthost.port: 0 is not between 1 and 65535\n" +

@@ -26,10 +26,10 @@ func load(t *testing.T, dir, line string, getenv func(string) string) Secret {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Smarthost.Token.IsSet() {
-		return c.Smarthost.Token
+	if c.Smarthosts[0].Token.IsSet() {
+		return c.Smarthosts[0].Token
 	}
-	return c.Smarthost.Secret
+	return c.Smarthosts[0].Secret
 }
 
 func TestSecretIsNeverPrinted(t *testing.T) {
@@ -37,11 +37,11 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := c.Smarthost.Secret
+	s := c.Smarthosts[0].Secret
 	hiding := struct{ inside Secret }{s} // fmt calls no method of an unexported field
 	var out strings.Builder
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d", "%p"} {
-		for _, value := range []any{s, &s, c, *c, []Secret{s}, map[string]Secret{"a": s}, hiding, &hiding} {
+		for _, value := range []any{s, &s, c, *c, *c.Smarthosts[0], []Secret{s}, map[string]Secret{"a": s}, hiding, &hiding} {
 			fmt.Fprintf(&out, verb+"\n", value)
 		}
 	}
@@ -60,8 +60,8 @@ func TestSecretIsNeverPrinted(t *testing.T) {
 			t.Errorf("the secret is printed: …%s", out.String()[max(0, at-80):at+len(form)])
 		}
 	}
-	if !strings.Contains(fmt.Sprintf("%+v", c), "Secret:"+hidden) {
-		t.Errorf("no %s in %+v", hidden, c)
+	if !strings.Contains(fmt.Sprintf("%+v", *c.Smarthosts[0]), "Secret:"+hidden) {
+		t.Errorf("no %s in %+v", hidden, *c.Smarthosts[0])
 	}
 	if text, err := s.Read(t.Context()); err != nil || text != secretText {
 		t.Errorf("Read gives %q, %v", text, err)
@@ -243,7 +243,7 @@ func TestSecretCommandPrivileged(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := c.Smarthost.Secret.Read(t.Context()); err != nil || got != "1/usr/local/bin:/usr/bin:/bin" {
+	if got, err := c.Smarthosts[0].Secret.Read(t.Context()); err != nil || got != "1/usr/local/bin:/usr/bin:/bin" {
 		t.Errorf("the caller's environment reaches the command: %q, %v", got, err)
 	}
 }

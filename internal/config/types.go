@@ -49,14 +49,14 @@ func checkText(s string, ok check) (normal, problem, hint string) {
 }
 
 // words takes a string or a list of them.
-func words(to *[]string, ok check) setter {
+func words[T ~string](to *[]T, ok check) setter {
 	return func(value any) (string, string) {
 		switch value.(type) {
 		case string:
 			var one string
 			problem, hint := text(&one, ok)(value)
 			if one != "" {
-				*to = []string{one}
+				*to = []T{T(one)}
 			}
 			return problem, hint
 		case []any:
@@ -67,7 +67,7 @@ func words(to *[]string, ok check) setter {
 }
 
 // list takes a list of strings.
-func list(to *[]string, ok check) setter {
+func list[T ~string](to *[]T, ok check) setter {
 	return func(value any) (string, string) {
 		items, isList := value.([]any)
 		if !isList {
@@ -77,7 +77,7 @@ func list(to *[]string, ok check) setter {
 			}
 			return "must be a list, not " + kindOf(value), hint
 		}
-		var all []string
+		var all []T
 		for i, item := range items {
 			s, isText := item.(string)
 			if !isText {
@@ -90,7 +90,7 @@ func list(to *[]string, ok check) setter {
 			if problem != "" {
 				return fmt.Sprintf("item %d %s", i+1, problem), hint
 			}
-			all = append(all, s)
+			all = append(all, T(s))
 		}
 		*to = all
 		return "", ""

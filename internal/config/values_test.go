@@ -95,7 +95,7 @@ func TestGoodValues(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := c.Smarthost
+	h := c.Smarthosts[0]
 	for name, pair := range map[string][2]string{
 		"domain":  {c.Domain, "web.example"},
 		"from":    {c.From, ""},

@@ -2,33 +2,41 @@ package config
 
 import (
 	"fmt"
-	"io/fs"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 )
 
-// warn notes what is allowed and unwise.
-func (d *decoder) warn(s *settings, mode fs.FileMode) {
-	h := &s.cfg.Smarthost
-	add := func(e Error) { s.cfg.Warnings = append(s.cfg.Warnings, e.Error()) }
-	if mode.IsRegular() && mode.Perm()&0o002 != 0 {
-		add(Error{File: d.path, Msg: "anyone can write this file", Hint: "run: chmod o-w " + d.path})
+// warning notes what is allowed and unwise.
+func (s *settings) warning(e Error) { s.cfg.Warnings = append(s.cfg.Warnings, e.Error()) }
+
+// writable reports a file that anyone can write.
+func (d *decoder) writable() bool { return d.mode.IsRegular() && d.mode.Perm()&0o002 != 0 }
+
+func (d *decoder) warnFile(s *settings) {
+	if d.writable() {
+		s.warning(Error{File: d.path, Msg: "anyone can write this file", Hint: "run: chmod o-w " + d.path})
 	}
-	if mode.IsRegular() && mode.Perm()&0o004 != 0 && (s.password.literal != "" || proxyPassword(h.Proxy)) {
-		add(Error{File: d.path, Msg: "everyone can read the password in this file", Hint: "run: chmod o-r " + d.path})
+}
+
+func (d *decoder) warnSmarthost(s *settings, h *hostSettings) {
+	open := Error{File: d.path, Msg: "everyone can read the password in this file", Hint: "run: chmod o-r " + d.path}
+	if d.mode.IsRegular() && d.mode.Perm()&0o004 != 0 && (h.password.literal != "" || proxyPassword(h.Smarthost.Proxy)) &&
+		!slices.Contains(s.cfg.Warnings, open.Error()) {
+		s.warning(open)
 	}
-	if !h.Verify && len(h.Fingerprints) == 0 && h.TLS != "none" {
+	if !h.Smarthost.Verify && len(h.Smarthost.Fingerprints) == 0 && h.Smarthost.TLS != "none" {
 		key := "smarthost.verify"
-		add(Error{File: d.path, Line: d.lines[key], Key: key,
+		s.warning(Error{File: d.path, Line: d.lines[key], Key: key,
 			Msg: "the server's certificate is not checked", Hint: "ca_file or fingerprint would be safer"})
 	}
 	for key, file := range map[string]string{
-		"smarthost.password_file": s.password.file,
-		"smarthost.token_file":    s.token.file,
+		"smarthost.password_file": h.password.file,
+		"smarthost.token_file":    h.token.file,
 	} {
 		if file != "" {
-			warnSecretFile(file, Error{File: d.path, Line: d.lines[key], Key: key}, add)
+			warnSecretFile(file, Error{File: d.path, Line: d.lines[key], Key: key}, s.warning)
 		}
 	}
 }
