@@ -16,6 +16,9 @@ type Client struct {
 	name  string // of the server, for verification and errors
 	local bool   // loopback, unix socket or command: nobody listens on the way
 
+	dialled Config   // as the caller gave it
+	others  []target // servers to go to after this one
+
 	greeting Reply
 	hello    Reply
 	ext      Extensions

@@ -59,9 +59,15 @@ func dial(ctx context.Context, cfg Config, ready func(*Client) error) (*Client, 
 	if err != nil {
 		failures = append(failures, err)
 	}
-	for _, t := range targets {
+	return cfg.dialTargets(ctx, targets, failures, ready)
+}
+
+// dialTargets connects to the first target that is ready.
+func (cfg Config) dialTargets(ctx context.Context, targets []target, failures []error, ready func(*Client) error) (*Client, error) {
+	for i, t := range targets {
 		c, err := cfg.reach(ctx, t, ready)
 		if err == nil {
+			c.dialled, c.others = cfg, targets[i+1:]
 			return c, nil
 		}
 		failures = append(failures, err)

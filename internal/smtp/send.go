@@ -68,8 +68,9 @@ func checkEnvelope(e *Envelope) error {
 }
 
 // Send connects as cfg says, transfers a message, and quits. Recipients that one
-// connection did not take for lack of room (LIMITS, 452) get another. The result
-// and the error are those of Client.Send.
+// connection did not take for lack of room (LIMITS, 452) get another. A message
+// that a server takes for nobody, but only for now, is offered to the next one.
+// The result and the error are those of Client.Send.
 func Send(ctx context.Context, cfg Config, e Envelope, m Message) (Result, error) {
 	return SendTransaction(ctx, cfg, &Transaction{Envelope: e, Message: m}, nil)
 }
@@ -85,10 +86,13 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 	for i := range left {
 		left[i] = i
 	}
+	var refusing *Client // the server that would not take it now
 	for len(left) > 0 {
-		c, err := Dial(ctx, cfg)
+		c, err := dialAfter(ctx, cfg, refusing)
 		if err != nil {
-			out.set(left, RecipientResult{Err: err})
+			if refusing == nil { // else what that one said tells more
+				out.set(left, RecipientResult{Err: err})
+			}
 			break
 		}
 		if opened != nil {
@@ -104,9 +108,22 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 		if r.Reply.Code != 0 {
 			out.Reply = r.Reply
 		}
-		left = merge(out, left, r)
+		again := merge(out, left, r)
+		refusing = nil
+		if ctx.Err() == nil && c.HasNext() && r.Elsewhere() {
+			refusing, again = c, left
+		}
+		left = again
 	}
 	return *out, out.Err()
+}
+
+// dialAfter connects to a server, to one behind refusing if that is not nil.
+func dialAfter(ctx context.Context, cfg Config, refusing *Client) (*Client, error) {
+	if refusing != nil {
+		return refusing.Next(ctx)
+	}
+	return Dial(ctx, cfg)
 }
 
 // merge takes the outcomes of part of the recipients over, and returns those
