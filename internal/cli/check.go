@@ -9,6 +9,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/headers"
+	"postern/internal/relay"
 	"postern/internal/smtp"
 )
 
@@ -45,19 +46,57 @@ func (a *app) check(ctx context.Context, o *options) int {
 		return a.fail(exIOErr, err)
 	}
 	defer done()
+	r := a.relay(cfg, trace)
+	sel, status := a.selection(o, cfg, r)
+	if sel == nil {
+		return status
+	}
+	for _, step := range sel.steps {
+		a.step("alias", "%s", step)
+	}
+	for _, g := range sel.groups {
+		status = worse(status, a.checkOne(ctx, cfg, r, sel, g))
+	}
+	for _, to := range sel.none {
+		a.step("recipient", "<%s>: %s", to, r.Unroutable(sel.from, smtp.Recipient{Address: to.String()}).Err)
+		status = worse(status, exConfig)
+	}
+	if status == exOK {
+		a.step("result", "mail can be sent")
+	}
+	return status
+}
+
+// worse keeps the first status that is not 0.
+func worse(before, now int) int {
+	if before != exOK {
+		return before
+	}
+	return now
+}
+
+// checkOne is check for one smarthost.
+func (a *app) checkOne(ctx context.Context, cfg *config.Config, r *relay.Relay, sel *selection, g selected) int {
+	if len(cfg.Smarthosts) > 1 {
+		a.step("smarthost", "%s", g.host.Label())
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
-	c, err := a.relay(cfg, trace).Check(ctx)
+	c, err := r.Check(ctx, g.host)
 	if err != nil {
 		return a.stepFailed(cfg, err)
 	}
 	defer c.Quit(ctx)
-	a.connected(cfg, c)
-	return a.checkEnvelope(ctx, o, cfg, c)
+	a.connected(g.host, c)
+	if len(g.to) == 0 && !g.host.TakesSender(relay.Matched(sel.from)) {
+		a.step("sender", "<%s> does not go here; give addresses to see what does", sel.from)
+		return exOK
+	}
+	return a.checkEnvelope(ctx, cfg, sel, g, c)
 }
 
 // connected tells what Dial has shown to work.
-func (a *app) connected(cfg *config.Config, c *smtp.Client) {
+func (a *app) connected(h *config.Smarthost, c *smtp.Client) {
 	info, err := c.Info()
 	if err != nil {
 		return
@@ -66,48 +105,35 @@ func (a *app) connected(cfg *config.Config, c *smtp.Client) {
 	if info.TLS == nil {
 		a.step("TLS", "none")
 	} else {
-		a.step("TLS", "%s, certificate of %s%s", info.Cipher(), subject(info.TLS), verified(cfg))
+		a.step("TLS", "%s, certificate of %s%s", info.Cipher(), subject(info.TLS), verified(h))
 	}
 	if info.Mechanism == "" {
 		a.step("login", "none configured")
 	} else {
-		a.step("login", "%s as %s", info.Mechanism, cfg.Smarthost.Username)
+		a.step("login", "%s as %s", info.Mechanism, h.Username)
 	}
 }
 
-func verified(cfg *config.Config) string {
+func verified(h *config.Smarthost) string {
 	switch {
-	case len(cfg.Smarthost.Fingerprints) > 0:
+	case len(h.Fingerprints) > 0:
 		return ", fingerprint matches"
-	case !cfg.Smarthost.Verify:
+	case !h.Verify:
 		return ", NOT verified"
 	}
 	return ", verified"
 }
 
 // checkEnvelope asks for sender and recipients and takes the question back.
-func (a *app) checkEnvelope(ctx context.Context, o *options, cfg *config.Config, c *smtp.Client) int {
-	domain := mailDomain(cfg, fullHostname())
-	sender, null, err := envelopeSender(o, cfg, a.caller(), domain)
-	if err != nil {
-		return a.fail(exDataErr, err)
-	}
-	from := ""
-	if !null {
-		from = sender.String()
-	}
-	if _, err := c.Mail(ctx, from); err != nil {
-		a.step("sender", "<%s>: %s", from, said(err))
+func (a *app) checkEnvelope(ctx context.Context, cfg *config.Config, sel *selection, g selected, c *smtp.Client) int {
+	if _, err := c.Mail(ctx, sel.from); err != nil {
+		a.step("sender", "<%s>: %s", sel.from, said(err))
 		a.say("set from in %s to an address that the smarthost lets this account use", cfg.Path)
 		return statusOfError(err)
 	}
-	a.step("sender", "<%s> accepted", from)
-	to, status := a.named(o, cfg, domain)
-	for _, s := range to.steps {
-		a.step("alias", "%s", s)
-	}
-	for _, one := range to.list {
-		r := one.Address
+	a.step("sender", "<%s> accepted", sel.from)
+	status := exOK
+	for _, r := range g.to {
 		if _, err := c.Rcpt(ctx, r.String()); err != nil {
 			a.step("recipient", "<%s>: %s", r, said(err))
 			status = statusOfError(err)
@@ -117,9 +143,6 @@ func (a *app) checkEnvelope(ctx context.Context, o *options, cfg *config.Config,
 	}
 	if _, err := c.Reset(ctx); err != nil {
 		return a.stepFailed(cfg, err)
-	}
-	if status == exOK {
-		a.step("result", "mail can be sent")
 	}
 	return status
 }
@@ -165,37 +188,52 @@ func (a *app) verify(ctx context.Context, o *options) int {
 	if cfg == nil {
 		return status
 	}
-	domain := mailDomain(cfg, fullHostname())
-	to, status := a.named(o, cfg, domain)
-	if st := a.print(aliasSteps(to.steps)); st != exOK {
-		return st
-	}
-	if len(to.list) == 0 {
-		if status == exOK {
-			return a.fail(exUsage, errors.New("no addresses to verify"))
-		}
-		return status
-	}
 	trace, done, err := a.tracer(o)
 	if err != nil {
 		return a.fail(exIOErr, err)
 	}
 	defer done()
-	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
-	defer cancel()
-	c, err := a.relay(cfg, trace).Check(ctx)
-	for _, one := range to.list {
-		r := one.Address
-		text, st := opinion(ctx, c, err, r)
-		if st := a.print(fmt.Sprintf("%s ... relay %s: %s\n", r, where(cfg), text)); st != exOK {
+	r := a.relay(cfg, trace)
+	sel, status := a.selection(o, cfg, r)
+	if sel == nil {
+		return status
+	}
+	if st := a.print(aliasSteps(sel.steps)); st != exOK {
+		return st
+	}
+	switch {
+	case sel.count == 0 && status == exOK:
+		return a.fail(exUsage, errors.New("no addresses to verify"))
+	case sel.count == 0:
+		return status
+	}
+	for _, g := range sel.groups {
+		status = worse(status, a.verifyBy(ctx, cfg, r, g))
+	}
+	for _, to := range sel.none {
+		if st := a.print(fmt.Sprintf("%s ... %s\n", to, r.Unroutable(sel.from, smtp.Recipient{Address: to.String()}).Err)); st != exOK {
 			return st
 		}
-		if status == exOK {
-			status = st
-		}
+		status = worse(status, exConfig)
 	}
+	return status
+}
+
+// verifyBy asks one smarthost.
+func (a *app) verifyBy(ctx context.Context, cfg *config.Config, r *relay.Relay, g selected) int {
+	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
+	defer cancel()
+	c, err := r.Check(ctx, g.host)
 	if c != nil {
-		c.Quit(ctx)
+		defer c.Quit(ctx)
+	}
+	status := exOK
+	for _, to := range g.to {
+		text, one := opinion(ctx, c, err, to)
+		if st := a.print(fmt.Sprintf("%s ... relay %s: %s\n", to, g.host.Label(), text)); st != exOK {
+			return st
+		}
+		status = worse(status, one)
 	}
 	return status
 }
@@ -217,16 +255,4 @@ func opinion(ctx context.Context, c *smtp.Client, dialErr error, r headers.Addre
 		return e.Said(), exNoUser
 	}
 	return "it does not answer VRFY: " + said(err), exOK
-}
-
-// where is the smarthost as it is configured.
-func where(cfg *config.Config) string {
-	h := &cfg.Smarthost
-	switch {
-	case h.Socket != "":
-		return h.Socket
-	case len(h.ConnectCommand) > 0:
-		return strings.Join(h.ConnectCommand, " ")
-	}
-	return strings.Join(h.Hosts, ", ")
 }

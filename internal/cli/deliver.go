@@ -119,19 +119,25 @@ func kept(outcomes []relay.Outcome) []relay.Outcome {
 }
 
 // keepFirst keeps the message and, in the background, has it sent. When it
-// cannot be kept it is sent at once.
+// cannot be kept it is sent at once. Who has no smarthost is told at once, too.
 func (w *outlet) keepFirst(ctx context.Context, s *submission) []relay.Outcome {
-	if _, err := w.queue.Put(s.id, s.env, s.msg, nil, s.uid, w.a.now()); err != nil {
+	env, outcomes := w.relay.Route(s.id, s.env, s.msg.Size())
+	if len(env.Recipients) == 0 {
+		return outcomes
+	}
+	if _, err := w.queue.Put(s.id, env, s.msg, nil, s.uid, w.a.now()); err != nil {
 		w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
 		w.a.say("warning: the message could not be kept (%v); sending it at once", err)
-		return w.relay.Deliver(ctx, s.id, s.env, s.msg)
+		sent := w.relay.Deliver(ctx, s.id, env, s.msg)
+		for i := range outcomes {
+			if outcomes[i].Status == relay.Queued {
+				outcomes[i], sent = sent[0], sent[1:]
+			}
+		}
+		return outcomes
 	}
 	if w.mode == 'b' {
 		w.a.wake(w.cfg, w.queue)
-	}
-	outcomes := make([]relay.Outcome, len(s.env.Recipients))
-	for i, to := range s.env.Recipients {
-		outcomes[i] = relay.Outcome{Recipient: to.Address, Status: relay.Queued}
 	}
 	return outcomes
 }

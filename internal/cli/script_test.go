@@ -34,6 +34,10 @@ func TestMain(m *testing.M) {
 //	received FILE            write what the last server heard: commands, then
 //	                         messages with "| " in front of each line
 //	unsent                   the last server got no message
+//	server NAME [answers [address]]
+//	                         start a server whose port is $NAME, and write no file
+//	heard NAME FILE          as received, for the server of that name
+//	expand FILE              replace $NAME in a file
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "script"),
@@ -41,10 +45,12 @@ func TestScripts(t *testing.T) {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TMPDIR", e.WorkDir)
 			e.Values[servers{}] = &[]*smtptest.Server{}
+			e.Values[named{}] = make(map[string]*smtptest.Server)
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "fill": cmdFill, "smarthost": cmdSmarthost, "received": cmdReceived, "unsent": cmdUnsent,
+			"server": cmdServer, "heard": cmdHeard, "expand": cmdExpand,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
@@ -148,8 +154,13 @@ func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: received FILE")
 	}
+	writeHeard(ts, sessions(ts), args[0])
+}
+
+// writeHeard writes what a server heard.
+func writeHeard(ts *testscript.TestScript, all []*smtptest.Session, file string) {
 	var b strings.Builder
-	for _, s := range sessions(ts) {
+	for _, s := range all {
 		for _, c := range s.Commands {
 			b.WriteString(c + "\n")
 		}
@@ -159,7 +170,7 @@ func cmdReceived(ts *testscript.TestScript, neg bool, args []string) {
 			}
 		}
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(b.String()), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(file), []byte(b.String()), 0o600))
 }
 
 func cmdUnsent(ts *testscript.TestScript, neg bool, args []string) {

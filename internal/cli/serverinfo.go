@@ -11,11 +11,14 @@ import (
 	"strings"
 	"time"
 
+	"postern/internal/config"
+	"postern/internal/relay"
 	"postern/internal/smtp"
 )
 
 // serverReport is --server-info. The keys are promised to scripts.
 type serverReport struct {
+	Smarthost    string        `json:"smarthost"` // its name or where it is, as configured
 	Server       string        `json:"server"`
 	Address      string        `json:"address"`
 	Greeting     string        `json:"greeting"`
@@ -49,9 +52,22 @@ func (a *app) serverInfo(ctx context.Context, o *options) int {
 		return a.fail(exIOErr, err)
 	}
 	defer done()
+	r := a.relay(cfg, trace)
+	sel, status := a.selection(o, cfg, r)
+	if sel == nil {
+		return status
+	}
+	for _, g := range sel.groups {
+		status = worse(status, a.serverInfoOf(ctx, o, cfg, r, g.host))
+	}
+	return status
+}
+
+// serverInfoOf is serverInfo for one smarthost.
+func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, r *relay.Relay, h *config.Smarthost) int {
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
-	sc := a.relay(cfg, trace).SMTP()
+	sc := r.SMTP(h)
 	sc.Username, sc.Secret, sc.Token, sc.Auth = "", nil, nil, nil
 	c, err := smtp.Dial(ctx, sc)
 	verdict := error(nil)
@@ -68,7 +84,8 @@ func (a *app) serverInfo(ctx context.Context, o *options) int {
 	if err != nil {
 		return a.stepFailed(cfg, err)
 	}
-	if st := a.printServer(o, report); st != exOK {
+	report.Smarthost = h.Label()
+	if st := a.printServer(o, report, len(cfg.Smarthosts) > 1); st != exOK {
 		return st
 	}
 	if verdict != nil {
@@ -109,7 +126,7 @@ func describe(c *x509.Certificate) certificate {
 		NotBefore: c.NotBefore, NotAfter: c.NotAfter, Fingerprint: hex.EncodeToString(sum[:])}
 }
 
-func (a *app) printServer(o *options, r *serverReport) int {
+func (a *app) printServer(o *options, r *serverReport, several bool) int {
 	if o.report == "json" {
 		text, err := json.Marshal(r)
 		if err != nil {
@@ -120,6 +137,9 @@ func (a *app) printServer(o *options, r *serverReport) int {
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(&b, "%-13s %s\n", name+":", visible([]byte(fmt.Sprintf(format, args...))))
+	}
+	if several {
+		line("smarthost", "%s", r.Smarthost)
 	}
 	line("server", "%s (%s)", r.Server, r.Address)
 	line("greeting", "%s", r.Greeting)

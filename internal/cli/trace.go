@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -37,7 +38,10 @@ func (a *app) tracer(o *options) (trace func(byte, string), done func(), err err
 		return nil, done, nil
 	}
 	w := io.MultiWriter(to...)
+	var mu sync.Mutex // several connections may talk at the same time
 	return func(direction byte, line string) {
+		mu.Lock()
+		defer mu.Unlock()
 		// A dialogue that cannot be shown must not stop the mail.
 		_, _ = fmt.Fprintf(w, "%c %s\n", direction, line)
 	}, done, nil

@@ -82,6 +82,9 @@ func (c *Config) Choose(sender, recipient string) *Smarthost {
 	return nil
 }
 
+// TakesSender reports whether some mail of an envelope sender may go here.
+func (h *Smarthost) TakesSender(sender string) bool { return matchAny(h.Senders, sender) }
+
 // matchAny is true for no patterns.
 func matchAny(list []Pattern, address string) bool {
 	for _, p := range list {

@@ -12,15 +12,24 @@ import (
 	"postern/internal/spool"
 )
 
+// maxAgain is how many messages a server may refuse for now while another one is
+// there, until the rest goes to that one.
+const maxAgain = 10
+
 // batch is what goes over one connection.
 type batch struct {
-	r      *run
+	l      *lane
 	server string
 	cipher string
+	others bool // there is another server for what this one refuses now
 
 	mu     sync.Mutex
+	first  []*parcel // to be sent before the queue is asked
 	claims map[*smtp.Transaction]*parcel
-	taken  int // messages that the server took on this connection
+	again  []*parcel // for another server
+	full   bool      // of them: this server is of little use now
+	only   bool      // the queue is not asked
+	taken  int       // messages that the server took on this connection
 }
 
 // parcel is a claimed message under way.
@@ -28,10 +37,16 @@ type parcel struct {
 	claim *spool.Claim
 	began time.Time
 	forms []*message.Message // made for the server
+	who   []int              // places of the recipients that go here
+	// outcomes are of the server that refused it for now.
+	outcomes []Outcome
 }
 
-func newBatch(r *run, c *smtp.Client) *batch {
-	b := &batch{r: r, claims: make(map[*smtp.Transaction]*parcel)}
+// newBatch makes a batch for c. With messages that another server refused it is
+// for these only, unless they are so many that the rest had better go here too.
+func newBatch(l *lane, c *smtp.Client, first []*parcel) *batch {
+	b := &batch{l: l, first: first, only: len(first) > 0 && len(first) < maxAgain, others: c.HasNext(),
+		claims: make(map[*smtp.Transaction]*parcel)}
 	if info, err := c.Info(); err == nil {
 		b.server, b.cipher = info.Relay(), info.Cipher()
 	}
@@ -42,17 +57,17 @@ func newBatch(r *run, c *smtp.Client) *batch {
 func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transaction, error) {
 	return func(context.Context) (*smtp.Transaction, error) {
 		for !stopping(soft) {
-			c := b.r.next()
-			if c == nil {
+			p := b.parcel()
+			if p == nil {
 				break
 			}
-			if len(c.State.Recipients) == 0 { // a crash came between the last outcome and its consequences
-				b.r.settle(c, nil)
+			if len(p.who) == 0 { // nothing to send, but consequences to draw
+				b.l.settle(p.claim, nil, nil)
 				continue
 			}
-			t := b.transaction(c)
+			t := b.transaction(p)
 			b.mu.Lock()
-			b.claims[t] = &parcel{claim: c, began: b.r.q.now()}
+			b.claims[t] = p
 			b.mu.Unlock()
 			return t, nil
 		}
@@ -60,26 +75,46 @@ func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transact
 	}
 }
 
+// parcel is the next message, nil if there is none.
+func (b *batch) parcel() *parcel {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case len(b.first) > 0:
+		p := b.first[0]
+		b.first = b.first[1:]
+		return p
+	case b.only || b.full:
+		return nil
+	}
+	c := b.l.next()
+	if c == nil {
+		return nil
+	}
+	return &parcel{claim: c, began: b.l.r.q.now(), who: b.l.mine(c.State)}
+}
+
 // transaction is a claimed message for the wire.
-func (b *batch) transaction(c *spool.Claim) *smtp.Transaction {
-	s := c.State
-	host := &b.r.q.config().Smarthost
+func (b *batch) transaction(p *parcel) *smtp.Transaction {
+	s, host := p.claim.State, b.l.host
 	t := &smtp.Transaction{Envelope: smtp.Envelope{Sender: s.Sender, Return: s.Return, EnvelopeID: s.EnvelopeID,
 		RequireTLS: host.RequireTLS, Options: host.MailOptions}}
-	for _, r := range s.Recipients {
+	for _, i := range p.who {
+		r := s.Recipients[i]
 		t.Envelope.Recipients = append(t.Envelope.Recipients,
 			smtp.Recipient{Address: r.Address, Notify: r.Notify, Original: r.Original, Options: host.RcptOptions})
 	}
-	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(t, c, ext) }
+	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(p, ext) }
 	return t
 }
 
 // fit sends the file as it lies, or recoded for a server that takes 7 bits.
-func (b *batch) fit(t *smtp.Transaction, c *spool.Claim, ext smtp.Extensions) (smtp.Message, bool, error) {
+func (b *batch) fit(p *parcel, ext smtp.Extensions) (smtp.Message, bool, error) {
+	c := p.claim
 	if !c.State.EightBit || ext.Has("8BITMIME") {
 		return c, c.State.EightBit, nil
 	}
-	whole, err := loaded(c, b.r.q.Relay.TempDir)
+	whole, err := loaded(c, b.l.r.q.Relay.TempDir)
 	if err != nil {
 		return nil, false, err
 	}
@@ -89,9 +124,7 @@ func (b *batch) fit(t *smtp.Transaction, c *spool.Claim, ext smtp.Extensions) (s
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p := b.claims[t]; p != nil {
-		p.forms = append(p.forms, whole, m)
-	}
+	p.forms = append(p.forms, whole, m)
 	return m, false, nil
 }
 
@@ -107,19 +140,44 @@ func (b *batch) done(t *smtp.Transaction, result smtp.Result) {
 	if p == nil {
 		return
 	}
-	delay := b.r.q.now().Sub(p.claim.State.Created)
-	outcomes := make([]Outcome, len(result.Recipients))
+	delay := b.l.r.q.now().Sub(p.claim.State.Created)
+	p.outcomes = make([]Outcome, len(result.Recipients))
 	for i, one := range result.Recipients {
 		o := outcomeOf(t.Envelope.Recipients[i].Address, one)
 		o.Relay, o.TLS, o.Delay = b.server, b.cipher, delay
 		o.Original = t.Envelope.Recipients[i].Original
-		outcomes[i] = o
+		p.outcomes[i] = o
 	}
 	for _, m := range p.forms {
 		// A temporary file without a name that does not close harms nobody.
 		_ = errors.Join(m.Close(), m.Body().Close())
 	}
-	b.r.settle(p.claim, outcomes)
+	p.forms = nil
+	if b.others && result.Elsewhere() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.again = append(b.again, p)
+		b.full = b.full || len(b.again) >= maxAgain
+		return
+	}
+	b.l.settle(p.claim, p.who, p.outcomes)
+}
+
+// elsewhere connects to the server behind c for what c refused for now. If none
+// is ready, or nothing was refused, it is nil, and what c said counts.
+func (b *batch) elsewhere(ctx context.Context, c *smtp.Client) (*smtp.Client, []*parcel) {
+	if len(b.again) == 0 {
+		return nil, nil
+	}
+	other, err := c.Next(ctx)
+	if err == nil {
+		return other, b.again
+	}
+	b.l.r.q.Relay.Log.Warning("no other server for what " + b.server + " does not take now: " + shortReason(err))
+	for _, p := range b.again {
+		b.l.settle(p.claim, p.who, p.outcomes)
+	}
+	return nil, nil
 }
 
 // close gives back what the drain never came to tell about.
@@ -127,9 +185,14 @@ func (b *batch) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.claims {
-		if err := p.claim.Release(b.r.q.now()); err != nil {
-			b.r.q.Relay.Log.Warning(err.Error())
+		if err := p.claim.Release(b.l.r.q.now()); err != nil {
+			b.l.r.q.Relay.Log.Warning(err.Error())
 		}
 	}
 	b.claims = nil
+	first := b.first
+	b.first = nil
+	for _, p := range first { // what the server before said counts
+		b.l.settle(p.claim, p.who, p.outcomes)
+	}
 }

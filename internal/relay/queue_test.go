@@ -48,7 +48,7 @@ func newWorld(t *testing.T, script smtptest.Script) (*world, *smtptest.Server) {
 	w := &world{t: t, clock: &clock{now: time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)}}
 	r, log := relayTo(t, s.Port())
 	r.Now, r.TempDir = w.clock.Now, t.TempDir()
-	r.Config.Smarthost.MaxConnections, r.Config.Smarthost.Window = 1, 1
+	r.Config.Smarthosts[0].MaxConnections, r.Config.Smarthosts[0].Window = 1, 1
 	r.Config.Spool = config.Spool{RetryMin: time.Minute, RetryMax: time.Hour, Expire: 24 * time.Hour, Warn: 4 * time.Hour}
 	files, err := spool.OpenLocal(t.TempDir() + "/spool")
 	if err != nil {
@@ -74,7 +74,7 @@ func newWorld(t *testing.T, script smtptest.Script) (*world, *smtptest.Server) {
 // serve replaces the server.
 func (w *world) serve(script smtptest.Script) *smtptest.Server {
 	s := smtptest.New(w.t, smtptest.Options{Script: script})
-	w.Relay.Config.Smarthost.Port = s.Port()
+	w.Relay.Config.Smarthosts[0].Port = s.Port()
 	return s
 }
 
@@ -156,7 +156,7 @@ func TestRun(t *testing.T) {
 // Several connections share the work and nothing goes twice.
 func TestRunSideBySide(t *testing.T) {
 	w, s := newWorld(t, smtptest.Polite("PIPELINING"))
-	w.Relay.Config.Smarthost.MaxConnections = 4
+	w.Relay.Config.Smarthosts[0].MaxConnections = 4
 	for i := range 100 {
 		w.put("s@x", fmt.Sprintf("r%d@x", i))
 	}
@@ -400,7 +400,7 @@ func TestStop(t *testing.T) {
 // A rate is kept by sending one at a time; filters leave the others alone.
 func TestPacedAndMatched(t *testing.T) {
 	w, s := newWorld(t, smtptest.Polite("PIPELINING"))
-	w.Relay.Config.Smarthost.Rate = config.Rate{Count: 1000, Per: time.Second}
+	w.Relay.Config.Smarthosts[0].Rate = config.Rate{Count: 1000, Per: time.Second}
 	id := w.put("s@x", "a@x")
 	w.put("s@x", "b@x")
 	w.put("t@x", "c@x")

@@ -1,4 +1,4 @@
-// Package relay hands a message to the configured smarthost and says what became
+// Package relay hands a message to the configured smarthosts and says what became
 // of it for each recipient. It knows how a configuration becomes a connection
 // and how an answer becomes an outcome; the dialogue itself is package smtp's.
 package relay
@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,7 +26,7 @@ type Envelope struct {
 	ID         string           // ENVID
 }
 
-// Relay delivers to one configured smarthost.
+// Relay delivers to the configured smarthosts.
 type Relay struct {
 	Config *config.Config
 	Log    *maillog.Logger
@@ -34,14 +35,37 @@ type Relay struct {
 	// Patience bounds what comes before the end of the content; 0 is no bound.
 	Patience time.Duration
 	TempDir  string             // for messages that have to be recoded
-	Trace    func(byte, string) // of the dialogue, secrets masked; may be nil
+	Trace    func(byte, string) // of the dialogue, secrets masked; may be nil; called from several goroutines
 }
 
 // Deliver tries once, within the configured timeout, and returns an outcome for
-// each recipient in the order of the envelope. Each is logged under id.
+// each recipient in the order of the envelope. Each is logged under id. Several
+// smarthosts are tried side by side, so that one that is away keeps nobody else
+// waiting.
 func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *message.Message) []Outcome {
 	ctx, cancel := context.WithTimeout(ctx, r.Config.Timeout)
 	defer cancel()
+	outcomes := make([]Outcome, len(env.Recipients))
+	groups := r.Groups(env.Sender, env.Recipients)
+	var wg sync.WaitGroup
+	for _, g := range groups {
+		if g.Host == nil {
+			for _, i := range g.Who {
+				outcomes[i] = r.Unroutable(env.Sender, env.Recipients[i])
+			}
+			continue
+		}
+		wg.Go(func() { r.deliver(ctx, g, env, msg, outcomes) })
+	}
+	wg.Wait()
+	for _, o := range outcomes {
+		r.log(id, env.Sender, msg.Size(), o)
+	}
+	return outcomes
+}
+
+// deliver sends to a group and fills its places in outcomes.
+func (r *Relay) deliver(ctx context.Context, g Group, env Envelope, msg *message.Message, outcomes []Outcome) {
 	begin := r.Now()
 	d := &delivery{msg: msg}
 	ctx, stop := d.hurry(ctx, r.Patience)
@@ -53,20 +77,18 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 			server, cipher = info.Relay(), info.Cipher()
 		}
 	}
-	result, err := smtp.SendTransaction(ctx, r.SMTP(), d.transaction(env, &r.Config.Smarthost), opened)
-	outcomes := make([]Outcome, len(env.Recipients))
+	result, err := smtp.SendTransaction(ctx, r.SMTP(g.Host), d.transaction(env, g), opened)
 	delay := r.Now().Sub(begin)
-	for i, to := range env.Recipients {
+	for n, i := range g.Who {
 		one := smtp.RecipientResult{Err: err}
-		if i < len(result.Recipients) {
-			one = result.Recipients[i]
+		if n < len(result.Recipients) {
+			one = result.Recipients[n]
 		}
+		to := env.Recipients[i]
 		outcomes[i] = outcomeOf(to.Address, one)
 		outcomes[i].Original = to.Original
 		outcomes[i].Relay, outcomes[i].TLS, outcomes[i].Delay = server, cipher, delay
-		r.log(id, env.Sender, msg.Size(), outcomes[i])
 	}
-	return outcomes
 }
 
 func (r *Relay) log(id, sender string, size int64, o Outcome) {
@@ -100,13 +122,14 @@ func (d *delivery) hurry(ctx context.Context, patience time.Duration) (context.C
 	return ctx, func() { timer.Stop(); cancel() }
 }
 
-func (d *delivery) transaction(env Envelope, host *config.Smarthost) *smtp.Transaction {
+func (d *delivery) transaction(env Envelope, g Group) *smtp.Transaction {
 	t := &smtp.Transaction{Fit: d.fit, Committed: func() { d.committed.Store(true) }, Envelope: smtp.Envelope{
 		Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID,
-		RequireTLS: host.RequireTLS, Options: host.MailOptions,
+		RequireTLS: g.Host.RequireTLS, Options: g.Host.MailOptions,
 	}}
-	for _, to := range env.Recipients {
-		to.Options = host.RcptOptions
+	for _, i := range g.Who {
+		to := env.Recipients[i]
+		to.Options = g.Host.RcptOptions
 		t.Envelope.Recipients = append(t.Envelope.Recipients, to)
 	}
 	return t
@@ -131,10 +154,10 @@ func (d *delivery) close() {
 	}
 }
 
-// Check goes through name, connection, TLS, login and sender as a delivery would,
-// and gives the client to look at; the caller closes it.
-func (r *Relay) Check(ctx context.Context) (*smtp.Client, error) {
-	return smtp.Dial(ctx, r.SMTP())
+// Check goes through name, connection, TLS and login of a smarthost as a delivery
+// would, and gives the client to look at; the caller closes it.
+func (r *Relay) Check(ctx context.Context, h *config.Smarthost) (*smtp.Client, error) {
+	return smtp.Dial(ctx, r.SMTP(h))
 }
 
 // OfConnection reports a failure that is not about the message: whatever was

@@ -19,8 +19,8 @@ import (
 func relayTo(t *testing.T, port int) (*Relay, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	cfg := &config.Config{Timeout: 10 * time.Second, Smarthost: config.Smarthost{Hosts: []string{"127.0.0.1"}, Port: port,
-		TLS: "auto", Verify: true, CommandTimeout: 5 * time.Second}}
+	cfg := &config.Config{Timeout: 10 * time.Second, Smarthosts: []*config.Smarthost{{Hosts: []string{"127.0.0.1"}, Port: port,
+		TLS: "auto", Verify: true, CommandTimeout: 5 * time.Second}}}
 	return &Relay{Config: cfg, Now: time.Now, Host: "client.example",
 		Log: maillog.Open(maillog.Options{To: "stderr", Stderr: &log, Now: time.Now})}, &log
 }
@@ -101,7 +101,7 @@ func TestDeliverOptions(t *testing.T) {
 	s := smtptest.New(t, smtptest.Options{Script: smtptest.Polite("DSN", "MT-PRIORITY")})
 	r, _ := relayTo(t, s.Port())
 	r.Host = "vm"
-	r.Config.Smarthost.MailOptions = []string{"MT-PRIORITY=3", "UNKNOWN=1"}
+	r.Config.Smarthosts[0].MailOptions = []string{"MT-PRIORITY=3", "UNKNOWN=1"}
 	r.Deliver(context.Background(), "id1", Envelope{Sender: "s@x", Recipients: []smtp.Recipient{{Address: "a@x", Notify: "NEVER", Original: "rfc822;b@x"}}, Return: "HDRS", ID: "a+b"}, newMessage(t, ""))
 	got := strings.Join(s.Sessions()[0].Commands, "\n")
 	for _, want := range []string{"EHLO [127.0.0.1]", "MAIL FROM:<s@x> RET=HDRS ENVID=a+2Bb MT-PRIORITY=3\n", "RCPT TO:<a@x> NOTIFY=NEVER ORCPT=rfc822;b@x\n"} {

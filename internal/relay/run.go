@@ -4,12 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"sync"
 	"time"
 
-	"postern/internal/smtp"
+	"postern/internal/config"
 	"postern/internal/spool"
 )
 
@@ -22,9 +20,10 @@ type RunOptions struct {
 // grace is how long a run that is asked to stop may finish what is under way.
 const grace = 20 * time.Second
 
-// Run tries the messages of the queue once, over several connections side by
-// side. It ends early when ctx does, after what is under way, and when the
-// smarthost cannot be reached: one probe, then all wait.
+// Run tries the messages of the queue once, for each smarthost over several
+// connections side by side. It ends early when ctx does, after what is under way.
+// What is for a smarthost that cannot be reached waits: one probe, and no message
+// is offered there.
 //
 // There is one run at a time. If another is under way, this one waits for it. If
 // it is for all that is due, and such a run waits already, Run returns at once,
@@ -35,6 +34,10 @@ func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
 		return Progress{}, err
 	}
 	r := &run{q: q, o: o, seen: make(map[string]bool)}
+	for i, h := range append(q.config().Smarthosts[:len(q.config().Smarthosts):len(q.config().Smarthosts)], nil) {
+		r.lanes = append(r.lanes, &lane{r: r, host: h, place: i})
+	}
+	r.lanes[len(r.lanes)-1].down = errNoSmarthost
 	err = r.all(ctx)
 	return r.progress, errors.Join(err, done())
 }
@@ -45,10 +48,9 @@ type run struct {
 	o RunOptions
 
 	mu       sync.Mutex
-	todo     []spool.Entry
+	lanes    []*lane         // one for each smarthost, and one for what none takes
 	seen     map[string]bool // ids that this run has tried
 	progress Progress
-	down     error // the smarthost cannot be reached
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -59,16 +61,66 @@ func (r *run) all(ctx context.Context) error {
 		if err := r.collect(pass == 0); err != nil {
 			return err
 		}
-		if len(r.todo) == 0 {
-			return nil
+		if r.left() == 0 {
+			break
 		}
-		r.drain(ctx)
-		if r.down != nil {
-			r.postpone(ctx)
-			return r.down
+		// A message for several smarthosts goes from lane to lane, perhaps to one
+		// that was done already.
+		for r.left() > 0 && !stopping(ctx) {
+			r.drain(ctx)
+		}
+		if r.away() {
+			break
 		}
 	}
-	return nil
+	return r.err()
+}
+
+// drain works off all lanes side by side.
+func (r *run) drain(ctx context.Context) {
+	// Stopping is asked of next; what is under way gets some time to finish.
+	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
+	var wg sync.WaitGroup
+	for _, l := range r.lanes {
+		if !l.empty() {
+			wg.Go(func() { l.drain(ctx, hard) })
+		}
+	}
+	wg.Wait()
+}
+
+// left is how many messages are still to be tried.
+func (r *run) left() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for _, l := range r.lanes {
+		n += len(l.todo)
+	}
+	return n
+}
+
+// away reports that no smarthost can be reached.
+func (r *run) away() bool {
+	for _, l := range r.lanes {
+		if l.isDown() == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// err is why mail waits.
+func (r *run) err() error {
+	var errs []error
+	for _, l := range r.lanes {
+		if err := l.isDown(); err != nil && (l.host != nil || l.stuck) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // collect lists what is to be tried. Later passes find the reports that the
@@ -83,192 +135,63 @@ func (r *run) collect(first bool) error {
 			r.q.Relay.Log.Warning(fmt.Sprintf("spool: %s: %s; it is left alone", s.Name, s.Reason))
 		}
 	}
-	r.todo = nil
+	for _, l := range r.lanes {
+		l.todo = nil
+	}
+	if r.o.Match != nil && !first {
+		return nil // what was chosen is done
+	}
 	for _, e := range entries {
 		if r.seen[e.ID] || (r.o.DueOnly || !first) && !r.q.Spool.Due(e) {
 			continue
 		}
-		if r.o.Match != nil && first {
-			state, err := r.q.Spool.Read(e)
-			if err != nil || !r.o.Match(e.ID, state) {
-				continue
+		if r.o.Match == nil && r.single() {
+			r.lanes[0].todo = append(r.lanes[0].todo, e)
+			continue
+		}
+		state, err := r.q.Spool.Read(e)
+		if r.o.Match != nil && (err != nil || !r.o.Match(e.ID, state)) {
+			continue
+		}
+		l := r.lanes[0] // also for what cannot be read, which claiming finds out
+		if err == nil {
+			if next := r.after(-1, state); next != nil {
+				l = next
 			}
 		}
-		r.todo = append(r.todo, e)
-	}
-	if r.o.Match != nil && !first {
-		r.todo = nil // what was chosen is done
+		l.todo = append(l.todo, e)
 	}
 	return nil
 }
 
-// next claims the next message, nil if there is none left.
-func (r *run) next() *spool.Claim {
-	for {
-		r.mu.Lock()
-		if len(r.todo) == 0 {
-			r.mu.Unlock()
-			return nil
-		}
-		e := r.todo[0]
-		r.todo = r.todo[1:]
-		r.seen[e.ID] = true
-		r.mu.Unlock()
-		c, err := r.q.Spool.Claim(e)
-		switch {
-		case err == nil:
-			return c
-		case errors.Is(err, spool.ErrTaken) || errors.Is(err, fs.ErrNotExist):
-		default:
-			r.q.Relay.Log.Warning(err.Error())
-		}
-	}
+// single reports that no file has to be opened to know where a message goes.
+func (r *run) single() bool {
+	h := r.q.config().Smarthosts[0]
+	return len(h.Senders)+len(h.Recipients) == 0
 }
 
-// connections is how many are worth opening: a few messages each.
-func (r *run) connections() int {
-	const each = 5
-	return min(max(1, len(r.todo)/each), r.q.config().Smarthost.MaxConnections)
+// after is the first lane behind a place that has a recipient of a message, nil
+// if there is none.
+func (r *run) after(place int, s *spool.State) *lane {
+	for _, l := range r.lanes[place+1:] {
+		if len(l.mine(s)) > 0 {
+			return l
+		}
+	}
+	return nil
 }
 
-// drain sends what is to be done. The first connection is the probe; only when
-// it is ready are others opened.
-func (r *run) drain(ctx context.Context) {
-	// Stopping is asked of next; what is under way gets some time to finish.
-	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
-	n := r.connections()
-	probe, err := smtp.Dial(hard, r.q.Relay.SMTP())
-	if err != nil {
-		r.down = err
-		return
+// pass gives a message back and on to another lane. Its time is now: if this run
+// ends before that lane comes to it, the next run is to try it soon.
+func (r *run) pass(c *spool.Claim, to *lane) error {
+	if err := c.Release(r.q.now()); err != nil {
+		return err
 	}
-	if r.q.config().Smarthost.Rate.Count > 0 {
-		r.paced(ctx, hard, probe)
-		return
-	}
-	var wg sync.WaitGroup
-	for i := range n {
-		first := probe
-		if i > 0 {
-			first = nil
-		}
-		wg.Go(func() { r.connection(ctx, hard, first) })
-	}
-	wg.Wait()
-}
-
-// connection drains over one connection, and over another one when the server
-// takes no more on it or it was lost after some success.
-func (r *run) connection(ctx, hard context.Context, c *smtp.Client) {
-	for !stopping(ctx) {
-		if c == nil {
-			if r.empty() {
-				return
-			}
-			var err error
-			if c, err = smtp.Dial(hard, r.q.Relay.SMTP()); err != nil {
-				return // the others go on, and the next run begins with a probe
-			}
-		}
-		b := newBatch(r, c)
-		err := c.Drain(hard, smtp.DrainOptions{Window: r.q.config().Smarthost.Window}, b.next(ctx), b.done)
-		b.close()
-		if err == nil || b.taken == 0 {
-			if err != nil && !r.empty() {
-				r.fail(err)
-			}
-			return
-		}
-		c = nil
-	}
-	if c != nil {
-		c.Close()
-	}
-}
-
-func (r *run) empty() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return len(r.todo) == 0
+	to.todo = append(to.todo, c.Entry())
+	return nil
 }
 
-// fail notes that the smarthost is of no use now.
-func (r *run) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.down = err
-}
-
-// paced sends one message at a time, no faster than the configured rate.
-func (r *run) paced(ctx, hard context.Context, c *smtp.Client) {
-	rate := r.q.config().Smarthost.Rate
-	pause := rate.Per / time.Duration(rate.Count)
-	for first := true; !stopping(ctx) && !r.empty(); first = false {
-		if !first {
-			timer := time.NewTimer(pause)
-			select {
-			case <-timer.C:
-			case <-ctx.Done():
-				timer.Stop()
-				c.Close()
-				return
-			}
-		}
-		if !c.IsConnected() {
-			var err error
-			if c, err = smtp.Dial(hard, r.q.Relay.SMTP()); err != nil {
-				r.fail(err)
-				return
-			}
-		}
-		b := newBatch(r, c)
-		t, err := b.next(ctx)(ctx)
-		if err != nil {
-			break
-		}
-		result, _ := c.Send(hard, t.Envelope, fitted(c, t)) // the result has the error
-		b.done(t, result)
-		b.close()
-	}
-	// The goodbye changes nothing.
-	_, _ = c.Quit(hard)
-}
-
-// fitted is the message of t for the server of c.
-func fitted(c *smtp.Client, t *smtp.Transaction) smtp.Message {
-	m, eight, err := t.Fit(c.Extensions())
-	if err != nil {
-		return failedMessage{err}
-	}
-	t.Envelope.EightBit = eight
-	return m
-}
-
-// failedMessage cannot be read.
-type failedMessage struct{ err error }
-
-func (f failedMessage) Open() (io.ReadCloser, error) { return nil, f.err }
-func (f failedMessage) Size() int64                  { return 0 }
-
-// postpone gives all that is left its next time, since the smarthost cannot be
-// reached; who has waited too long is told.
-func (r *run) postpone(ctx context.Context) {
-	for c := r.next(); c != nil; c = r.next() {
-		o := Outcome{Status: Deferred, Err: r.down, Text: shortReason(r.down)}
-		all := make([]Outcome, len(c.State.Recipients))
-		for i, one := range c.State.Recipients {
-			all[i] = o
-			all[i].Recipient = one.Address
-		}
-		r.settle(c, all)
-		if stopping(ctx) {
-			return
-		}
-	}
-}
-
-func shortReason(err error) string {
-	return outcomeOf("", smtp.RecipientResult{Err: err}).Text
-}
+// errNoSmarthost is why mail waits that no smarthost of the file takes.
+var errNoSmarthost error = &config.Error{Msg: "no smarthost takes some of the mail", Hint: "add a [[smarthost]] without senders and recipients"}

@@ -10,10 +10,12 @@ import (
 	"postern/internal/spool"
 )
 
-// settle writes down what became of a message and does what follows from it:
-// the file goes, waits, or parks; the sender is told.
-func (r *run) settle(c *spool.Claim, outcomes []Outcome) {
-	q, s := r.q, c.State
+// settle writes down what became of a message for the recipients that go by this
+// smarthost, and hands it on if there are others. After the last one it does what
+// follows: the file goes, waits, or parks; the sender is told.
+func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
+	r, s := l.r, c.State
+	q := r.q
 	if damaged(outcomes) {
 		q.Relay.Log.Warning(fmt.Sprintf("%s: %v; it is kept in failed/", s.ID, spool.ErrDamaged))
 		if err := c.Fail(); err != nil {
@@ -22,26 +24,39 @@ func (r *run) settle(c *spool.Claim, outcomes []Outcome) {
 		return
 	}
 	before := len(s.Recipients)
-	s.Attempts++
 	s.Tried = q.now()
-	s.Recipients = r.sort(s, outcomes)
+	s.Recipients = r.sort(s, who, outcomes)
 	changed := len(s.Recipients) != before || unknown(outcomes)
-	if q.now().Sub(s.Created) >= q.config().Spool.Expire {
-		s.Failed = append(s.Failed, s.Recipients...)
-		r.count(func(p *Progress) { p.Failed += len(s.Recipients) })
-		changed, s.Recipients = true, nil
+	var err error
+	if next := r.after(l.place, s); next != nil {
+		if err = c.Save(changed); err == nil {
+			err = r.pass(c, next)
+		}
+	} else {
+		s.Attempts++
+		if q.now().Sub(s.Created) >= q.config().Spool.Expire {
+			s.Failed = append(s.Failed, s.Recipients...)
+			r.count(func(p *Progress) { p.Failed += len(s.Recipients) })
+			changed, s.Recipients = true, nil
+		}
+		err = r.conclude(c, changed)
 	}
-	if err := r.conclude(c, changed); err != nil {
+	if err != nil {
 		// What the server took is never sent again by this run; the file stays for
 		// a later one, and for a person (I5).
 		q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
 	}
-	r.count(func(p *Progress) { p.Left = len(r.todo) })
-	if q.Progress != nil {
+	r.tellProgress()
+}
+
+func (r *run) tellProgress() {
+	left := r.left()
+	r.count(func(p *Progress) { p.Left = left })
+	if r.q.Progress != nil {
 		r.mu.Lock()
 		p := r.progress
 		r.mu.Unlock()
-		q.Progress(p)
+		r.q.Progress(p)
 	}
 }
 
@@ -73,14 +88,17 @@ func (r *run) count(f func(*Progress)) {
 }
 
 // sort takes the recipients that have it, or never will, out of those to be
-// tried, and logs each.
-func (r *run) sort(s *spool.State, outcomes []Outcome) (left []spool.Recipient) {
+// tried, and logs each. The outcomes are of those at the places in who, which
+// ascend; the others stay.
+func (r *run) sort(s *spool.State, who []int, outcomes []Outcome) (left []spool.Recipient) {
+	n := 0
 	for i, one := range s.Recipients {
-		if i >= len(outcomes) {
+		if n >= min(len(who), len(outcomes)) || who[n] != i {
 			left = append(left, one)
 			continue
 		}
-		o := outcomes[i]
+		o := outcomes[n]
+		n++
 		if o.Status == Failed && o.OfConnection() {
 			o.Status = Deferred // a wrong password must not bounce the whole queue
 		}

@@ -3,12 +3,12 @@ package relay
 import (
 	"strings"
 
+	"postern/internal/config"
 	"postern/internal/smtp"
 )
 
-// SMTP is the configured smarthost as a connection.
-func (r *Relay) SMTP() smtp.Config {
-	h := &r.Config.Smarthost
+// SMTP is a smarthost as a connection.
+func (r *Relay) SMTP(h *config.Smarthost) smtp.Config {
 	c := smtp.Config{
 		Hosts: h.Hosts, Port: h.Port, Lookup: lookup(h.Lookup),
 		Socket: h.Socket, ConnectCommand: h.ConnectCommand, Proxy: h.Proxy, SourceAddress: h.SourceAddress,
@@ -16,7 +16,7 @@ func (r *Relay) SMTP() smtp.Config {
 		Fingerprints: h.Fingerprints, ClientCert: h.ClientCert, ClientKey: h.ClientKey,
 		Username: h.Username, Auth: h.Auth, AllowPlaintextAuth: h.AllowPlaintextAuth,
 		LocalName: h.EHLO, ConnectTimeout: h.ConnectTimeout, CommandTimeout: h.CommandTimeout,
-		Trace: r.Trace,
+		Trace: r.trace(h),
 	}
 	if h.Secret.IsSet() {
 		c.Secret = h.Secret.Read
@@ -28,6 +28,14 @@ func (r *Relay) SMTP() smtp.Config {
 		c.LocalName = r.Host // else the address literal: a bare name is no domain (RFC 5321 4.1.1.1)
 	}
 	return c
+}
+
+// trace is Trace; with several smarthosts each line tells whose it is.
+func (r *Relay) trace(h *config.Smarthost) func(byte, string) {
+	if r.Trace == nil || len(r.Config.Smarthosts) < 2 {
+		return r.Trace
+	}
+	return func(direction byte, line string) { r.Trace(direction, "["+h.Label()+"] "+line) }
 }
 
 func lookup(s string) smtp.Lookup {

@@ -144,6 +144,11 @@ func (c *Claim) Finish() error {
 // Release gives the message back, to be tried at due.
 func (c *Claim) Release(due time.Time) error { return c.move(dirQueue, due.Unix()) }
 
+// Entry is the message as its file's name tells it now, to claim it again.
+func (c *Claim) Entry() Entry {
+	return Entry{Place: c.ref.dir, ID: c.ref.id, Due: time.Unix(c.ref.due, 0), ref: c.ref}
+}
+
 // Fail parks a message that has nowhere to go.
 func (c *Claim) Fail() error { return c.park(dirFailed) }
 

@@ -1,0 +1,270 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"sync"
+	"time"
+
+	"postern/internal/config"
+	"postern/internal/smtp"
+	"postern/internal/spool"
+)
+
+// lane is a smarthost in a run of the queue, with what is to go there.
+type lane struct {
+	r     *run
+	host  *config.Smarthost // nil for what no smarthost takes
+	place int
+
+	// guarded by run.mu
+	todo  []spool.Entry
+	down  error // it cannot be reached
+	stuck bool  // messages have to wait for it
+}
+
+// mine are the places of the recipients that go here.
+func (l *lane) mine(s *spool.State) []int {
+	var who []int
+	sender := Matched(s.Sender)
+	for i, to := range s.Recipients {
+		if l.r.q.config().Choose(sender, Matched(to.Address)) == l.host {
+			who = append(who, i)
+		}
+	}
+	return who
+}
+
+// next claims the next message, nil if there is none left.
+func (l *lane) next() *spool.Claim {
+	for {
+		l.r.mu.Lock()
+		if len(l.todo) == 0 {
+			l.r.mu.Unlock()
+			return nil
+		}
+		e := l.todo[0]
+		l.todo = l.todo[1:]
+		l.r.seen[e.ID] = true
+		l.r.mu.Unlock()
+		c, err := l.r.q.Spool.Claim(e)
+		switch {
+		case err == nil:
+			return c
+		case errors.Is(err, spool.ErrTaken) || errors.Is(err, fs.ErrNotExist):
+		default:
+			l.r.q.Relay.Log.Warning(err.Error())
+		}
+	}
+}
+
+func (l *lane) empty() bool {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return len(l.todo) == 0
+}
+
+func (l *lane) isDown() error {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return l.down
+}
+
+// fail notes that the smarthost is of no use now.
+func (l *lane) fail(err error) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.down = err
+}
+
+// connections is how many are worth opening: a few messages each.
+func (l *lane) connections() int {
+	const each = 5
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	return min(max(1, len(l.todo)/each), l.host.MaxConnections)
+}
+
+func (l *lane) dial(ctx context.Context) (*smtp.Client, error) {
+	return smtp.Dial(ctx, l.r.q.Relay.SMTP(l.host))
+}
+
+// drain sends what is to be done. The first connection is the probe; only when
+// it is ready are others opened. If it is not, all wait.
+func (l *lane) drain(ctx, hard context.Context) {
+	if l.isDown() == nil {
+		n := l.connections()
+		probe, err := l.dial(hard)
+		switch {
+		case err != nil:
+			l.fail(err)
+		case l.host.Rate.Count > 0:
+			l.paced(ctx, hard, probe)
+		default:
+			l.sideBySide(ctx, hard, probe, n)
+		}
+	}
+	if l.isDown() != nil {
+		l.postpone(ctx)
+	}
+}
+
+// sideBySide drains over n connections, of which the first is there.
+func (l *lane) sideBySide(ctx, hard context.Context, probe *smtp.Client, n int) {
+	var wg sync.WaitGroup
+	for i := range n {
+		first := probe
+		if i > 0 {
+			first = nil
+		}
+		wg.Go(func() { l.connection(ctx, hard, first) })
+	}
+	wg.Wait()
+}
+
+// connection drains over one connection, and over another one when the server
+// takes no more on it or it was lost after some success. What a server refuses
+// for now is offered to the next one.
+func (l *lane) connection(ctx, hard context.Context, c *smtp.Client) {
+	var again []*parcel // refused by the server before
+	for !stopping(ctx) || len(again) > 0 {
+		if c == nil {
+			if l.empty() {
+				return
+			}
+			var err error
+			if c, err = l.dial(hard); err != nil {
+				return // the others go on, and the next run begins with a probe
+			}
+		}
+		b := newBatch(l, c, again)
+		err := c.Drain(hard, smtp.DrainOptions{Window: l.host.Window}, b.next(ctx), b.done)
+		b.close()
+		if c, again = b.elsewhere(hard, c); c != nil {
+			continue
+		}
+		switch {
+		case b.only: // that was another server, for a few messages
+		case err == nil || b.taken == 0:
+			if err != nil && !l.empty() {
+				l.fail(err)
+			}
+			return
+		}
+	}
+	if c != nil {
+		c.Close()
+	}
+}
+
+// paced sends one message at a time, no faster than the configured rate.
+func (l *lane) paced(ctx, hard context.Context, c *smtp.Client) {
+	pause := l.host.Rate.Per / time.Duration(l.host.Rate.Count)
+	for first := true; !stopping(ctx) && !l.empty(); first = false {
+		if !first && !wait(ctx, pause) {
+			break
+		}
+		if !c.IsConnected() {
+			var err error
+			if c, err = l.dial(hard); err != nil {
+				l.fail(err)
+				return
+			}
+		}
+		if !l.one(ctx, hard, c) {
+			break
+		}
+	}
+	// The goodbye changes nothing.
+	_, _ = c.Quit(hard)
+}
+
+// one sends a message, to another server if this one will not take it now. It is
+// false if there is none.
+func (l *lane) one(ctx, hard context.Context, c *smtp.Client) bool {
+	var again []*parcel
+	for other := c; other != nil; {
+		b := newBatch(l, other, again)
+		t, err := b.next(ctx)(ctx)
+		if err != nil {
+			b.close()
+			return false
+		}
+		result, _ := other.Send(hard, t.Envelope, fitted(other, t)) // the result has the error
+		b.done(t, result)
+		b.close()
+		var next *smtp.Client
+		next, again = b.elsewhere(hard, other)
+		if other != c {
+			// The goodbye changes nothing.
+			_, _ = other.Quit(hard)
+		}
+		other = next
+	}
+	return true
+}
+
+// wait is false if ctx ended it.
+func wait(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// fitted is the message of t for the server of c.
+func fitted(c *smtp.Client, t *smtp.Transaction) smtp.Message {
+	m, eight, err := t.Fit(c.Extensions())
+	if err != nil {
+		return failedMessage{err}
+	}
+	t.Envelope.EightBit = eight
+	return m
+}
+
+// failedMessage cannot be read.
+type failedMessage struct{ err error }
+
+func (f failedMessage) Open() (io.ReadCloser, error) { return nil, f.err }
+func (f failedMessage) Size() int64                  { return 0 }
+
+// postpone gives all that is left its next time, since the smarthost cannot be
+// reached; who has waited too long is told.
+func (l *lane) postpone(ctx context.Context) {
+	for c := l.next(); c != nil; c = l.next() {
+		l.r.mu.Lock()
+		l.stuck = true
+		l.r.mu.Unlock()
+		who := l.mine(c.State)
+		all := make([]Outcome, len(who))
+		for n, i := range who {
+			all[n] = l.away(c.State.Sender, c.State.Recipients[i])
+		}
+		l.settle(c, who, all)
+		if stopping(ctx) {
+			return
+		}
+	}
+}
+
+// away is the outcome for a recipient of a smarthost that cannot be reached, or
+// that is no longer in the file: once that is mended, the message can go.
+func (l *lane) away(sender string, to spool.Recipient) Outcome {
+	if l.host == nil {
+		o := l.r.q.Relay.Unroutable(sender, smtp.Recipient{Address: to.Address, Original: to.Original})
+		o.Status, o.Enhanced = Deferred, "4.4.4"
+		return o
+	}
+	err := l.isDown()
+	return Outcome{Recipient: to.Address, Original: to.Original, Status: Deferred, Err: err, Text: shortReason(err)}
+}
+
+func shortReason(err error) string {
+	return outcomeOf("", smtp.RecipientResult{Err: err}).Text
+}
