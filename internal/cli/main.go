@@ -105,6 +105,8 @@ func (a *app) run(ctx context.Context) int {
 		return a.check(ctx, o)
 	case modeServerInfo:
 		return a.serverInfo(ctx, o)
+	case modeImport:
+		return a.importFiles(o)
 	}
 	return a.submit(ctx, o)
 }

@@ -22,6 +22,7 @@ const (
 	modeVersion
 	modeCheck
 	modeServerInfo
+	modeImport
 )
 
 // options is a parsed command line.

@@ -207,3 +207,12 @@ func (d *decoder) checkPrograms(h *hostSettings) {
 		}
 	}
 }
+
+// Parse checks the text of a smarthost.toml that lies nowhere yet. Its errors are
+// those of Load, without a file.
+func Parse(text string) (*Config, error) {
+	if len(text) > maxFile {
+		return nil, &Error{Msg: "is longer than 64 KiB"}
+	}
+	return Source{}.parse("", text, 0)
+}

@@ -1,0 +1,138 @@
+package importer
+
+import (
+	"slices"
+	"strings"
+)
+
+func ssmtpKinds() []kind {
+	return []kind{{"ssmtp.conf", begins("mailhub", "rewritedomain", "fromlineoverride", "authuser")}, {"revaliases", nil}}
+}
+
+// ssmtpReader turns ssmtp.conf into keys.
+type ssmtpReader struct {
+	d        *draft
+	a        *account
+	tls      bool
+	starttls bool
+	at       place // of the password
+}
+
+func readSsmtp(d *draft, files map[string]File) {
+	f := files["ssmtp.conf"]
+	if f.Name != "" {
+		r := &ssmtpReader{d: d, a: d.account("ssmtp")}
+		r.conf(f)
+	}
+	if f, ok := files["revaliases"]; ok {
+		revaliases(d, f)
+	}
+}
+
+func (r *ssmtpReader) conf(f File) {
+	table := r.table()
+	for _, l := range meaningful(f.Text) {
+		name, value := pair(l.text)
+		at := place{f.Name, l.n}
+		take, known := table[strings.ToLower(name)]
+		why := "is not known"
+		if known {
+			r.at = at
+			why = take(unquote(value))
+		}
+		if why != "" {
+			r.d.note(at, l.name(), why)
+		}
+	}
+	at := place{file: f.Name}
+	switch {
+	case r.tls && r.starttls:
+		r.a.keys["tls"] = "starttls"
+	case r.tls:
+		r.a.keys["tls"] = "implicit"
+	default:
+		r.d.plaintext(r.a, at)
+	}
+	if _, ok := r.a.keys["port"]; !ok && r.a.keys["tls"] != "implicit" {
+		r.a.keys["port"] = 25
+	}
+	if r.tls {
+		r.d.unverified(at, "ssmtp")
+	}
+	if _, ok := r.a.keys["host"]; !ok {
+		r.a.keys["host"] = "mail" // what ssmtp asks for then
+	}
+}
+
+func (r *ssmtpReader) table() map[string]func(string) string {
+	never := func(why string) func(string) string { return func(string) string { return why } }
+	key := func(name string) func(string) string {
+		return func(v string) string { return r.a.keys.set(name, v) }
+	}
+	return map[string]func(string) string{
+		"mailhub": r.a.host, "root": r.root, "hostname": key("ehlo"),
+		"rewritedomain": func(v string) string { return r.d.set("domain", v) },
+		"fromlineoverride": func(v string) string {
+			if yes(v) {
+				return "From always stays as it is; the envelope sender is that of -f or of from"
+			}
+			return "From stays as the caller wrote it"
+		},
+		"usetls":      func(v string) string { r.tls = yes(v); return "" },
+		"usestarttls": func(v string) string { r.starttls = yes(v); return "" },
+		"usetlscert":  func(string) string { return "" },
+		"tlscert":     key("client_cert"), "tlskey": key("client_key"), "tls_ca_file": key("ca_file"),
+		"tls_ca_dir": never("name one file in ca_file"),
+		"authuser": func(v string) string {
+			return r.a.keys.set("username", v)
+		},
+		"authpass": func(v string) string {
+			user, _ := r.a.keys["username"].(string)
+			return r.a.login(user, v, r.at)
+		},
+		"authmethod": func(v string) string {
+			if strings.EqualFold(v, "cram-md5") {
+				r.a.keys["auth"] = []string{"CRAM-MD5"}
+			}
+			return ""
+		},
+		"debug": never("use -v"), "minuserid": never("mail to system users is not rewritten"),
+	}
+}
+
+// root got the mail of system users.
+func (r *ssmtpReader) root(v string) string {
+	if !strings.Contains(v, "@") {
+		return ""
+	}
+	r.d.root["postmaster"] = v
+	return "this address is the postmaster's only; for mail to root write \"root: ADDRESS\" into a file that aliases names"
+}
+
+// revaliases gives users a sender's address: "local:address[:mailhub]". One
+// address for all is the sender; we have no table of users.
+func revaliases(d *draft, f File) {
+	var addresses []string
+	lines := meaningful(f.Text)
+	for _, l := range lines {
+		fields := strings.SplitN(l.text, ":", 3)
+		if len(fields) < 2 || fields[1] == "" {
+			d.note(place{f.Name, l.n}, "this line", "is no alias")
+			continue
+		}
+		addresses = append(addresses, strings.TrimSpace(fields[1]))
+		if len(fields) == 3 && fields[2] != "" {
+			d.note(place{f.Name, l.n}, "", "one smarthost is used for all senders")
+		}
+	}
+	slices.Sort(addresses)
+	if addresses = slices.Compact(addresses); len(addresses) == 1 {
+		if why := d.set("from", addresses[0]); why != "" {
+			d.note(place{file: f.Name}, "", why)
+		}
+		return
+	}
+	for _, l := range lines {
+		d.note(place{f.Name, l.n}, "", "users have no address of their own here; have the caller use -f")
+	}
+}
