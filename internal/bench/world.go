@@ -67,6 +67,10 @@ func furnish(root, peers string) error {
 		return fmt.Errorf("laying the peers over /usr: %w", err)
 	}
 	return shell(root, `
+		mkdir dev; mount -t tmpfs -o mode=755 tmpfs dev # for a /dev/log of our own
+		cp -a /dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty dev/
+		ln -s /proc/self/fd dev/fd
+		mount --bind dev /dev
 		for d in /etc /var/spool /var/lib /var/log; do
 			mkdir -p "./copy$d"
 			[ $d = /var/lib ] || cp -a $d/. "./copy$d/"

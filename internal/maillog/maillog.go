@@ -190,6 +190,9 @@ func seconds(d time.Duration) string {
 // printable makes one line of s: line ends become "; ", other control
 // characters, format characters and what is not UTF-8 are escaped.
 func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	s = strings.ReplaceAll(strings.TrimRight(s, "\r\n"), "\r\n", "\n")
 	for len(s) > 0 {

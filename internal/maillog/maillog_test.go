@@ -177,6 +177,36 @@ func TestSyslogAway(t *testing.T) {
 	}
 }
 
+// A daemon that is not there is not looked for at each line of thousands, but
+// is found a moment later.
+func TestSyslogAwayLong(t *testing.T) {
+	o := options("syslog")
+	now := o.Now()
+	o.Now = func() time.Time { return now }
+	o.SyslogPath = filepath.Join(t.TempDir(), "log")
+	l := Open(o)
+	defer l.Close()
+	for range patience {
+		l.Warning("lost")
+	}
+	conn, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: o.SyslogPath, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	l.Warning("not tried")
+	now = now.Add(pause)
+	l.Warning("heard")
+	l.Warning("heard again")
+	conn.SetReadDeadline(time.Now().Add(5 * time.Second))
+	buf := make([]byte, 1000)
+	for _, want := range []string{"heard", "heard again"} {
+		if n, err := conn.Read(buf); err != nil || !strings.HasSuffix(string(buf[:n]), want) {
+			t.Errorf("%q %v, not %q", buf[:n], err, want)
+		}
+	}
+}
+
 // A stream socket, as old daemons have it, gets a NUL behind each line.
 func TestSyslogStream(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")

@@ -15,6 +15,11 @@ import (
 const (
 	facilityMail = 2 << 3
 	maxLine      = 2000 // octets in a datagram to syslog; longer lines are cut
+
+	// After so many lost lines in a row the daemon is looked for once in a pause
+	// only: a container has none, and a message a thousand recipients.
+	patience = 3
+	pause    = time.Second
 )
 
 // open makes the sink that o names.
@@ -25,9 +30,9 @@ func open(o Options) (sink, error) {
 	case "stderr":
 		return &stream{w: o.Stderr, prefix: func() string { return "" }}, nil
 	case "journal":
-		return &socket{path: orDefault(o.JournalPath, "/run/systemd/journal/socket"), format: journalFormat(o)}, nil
+		return &socket{path: orDefault(o.JournalPath, "/run/systemd/journal/socket"), format: journalFormat(o), now: o.Now}, nil
 	case "", "syslog":
-		return &socket{path: orDefault(o.SyslogPath, "/dev/log"), format: syslogFormat(o)}, nil
+		return &socket{path: orDefault(o.SyslogPath, "/dev/log"), format: syslogFormat(o), now: o.Now}, nil
 	}
 	return openFile(o)
 }
@@ -75,18 +80,42 @@ func openFile(o Options) (sink, error) {
 }
 
 // socket is a datagram socket of syslog or the journal. It is connected anew
-// for each line that does not go through, and never waits.
+// when a line does not go through, and never waits.
 type socket struct {
 	path   string
 	format func(level, string) string
+	now    func() time.Time
 	fd     int
 	open   bool
 	stream bool // old daemons; a NUL ends a line there, as glibc has it
+
+	lost  int       // lines in a row
+	again time.Time // when to look for the daemon once more
+	why   error     // it was not there
 }
 
 func (s *socket) write(l level, line string) error {
-	datagram := []byte(s.format(l, line))
-	for attempt := 0; ; attempt++ {
+	if s.lost >= patience && s.now().Before(s.again) {
+		return s.why
+	}
+	if s.why = s.try([]byte(s.format(l, line))); s.why == nil {
+		s.lost = 0
+		return nil
+	}
+	if s.open { // it is there, and only full
+		return s.why
+	}
+	if s.lost++; s.lost >= patience {
+		s.again = s.now().Add(pause)
+	}
+	return s.why
+}
+
+// try writes, and once more if a connection that was there is lost: the daemon
+// may have been started anew.
+func (s *socket) try(datagram []byte) error {
+	for {
+		known := s.open
 		err := s.connect()
 		if err == nil {
 			err = s.send(datagram)
@@ -94,9 +123,12 @@ func (s *socket) write(l level, line string) error {
 		if err == nil {
 			return nil
 		}
-		// The daemon may have been started anew; only then is it worth trying again.
-		if cerr := s.close(); attempt > 0 || errors.Is(err, unix.EAGAIN) {
-			return errors.Join(fmt.Errorf("%s: %w", s.path, err), cerr)
+		err = fmt.Errorf("%s: %w", s.path, err)
+		if errors.Is(err, unix.EAGAIN) {
+			return err
+		}
+		if cerr := s.close(); !known {
+			return errors.Join(err, cerr)
 		}
 	}
 }
