@@ -65,10 +65,24 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 		getenv:     os.Getenv,
 		privileged: os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid(),
 	}
+	if a.privileged {
+		dropTrust()
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer func() { a.log.Close() }()
 	return a.run(ctx)
+}
+
+// dropTrust forgets where the caller keeps certificate authorities. Go's library
+// reads these variables by itself, and with an authority of his own the caller
+// could have the password sent to a server of his.
+func dropTrust() {
+	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
+		if err := os.Unsetenv(name); err != nil {
+			panic(err) // only for a name that is none
+		}
+	}
 }
 
 // run parses the command line and does what its mode asks for.
