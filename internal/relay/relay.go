@@ -36,6 +36,9 @@ type Relay struct {
 	Patience time.Duration
 	TempDir  string             // for messages that have to be recoded
 	Trace    func(byte, string) // of the dialogue, secrets masked; may be nil; called from several goroutines
+	// SystemCAs is the file of the system's certificate authorities, if it is
+	// not at a usual place.
+	SystemCAs string
 }
 
 // Deliver tries once, within the configured timeout, and returns an outcome for

@@ -12,7 +12,7 @@ func (r *Relay) SMTP(h *config.Smarthost) smtp.Config {
 	c := smtp.Config{
 		Hosts: h.Hosts, Port: h.Port, Lookup: lookup(h.Lookup),
 		Socket: h.Socket, ConnectCommand: h.ConnectCommand, Proxy: h.Proxy, SourceAddress: h.SourceAddress,
-		TLS: tlsMode(h.TLS), Insecure: !h.Verify && len(h.Fingerprints) == 0, CAFile: h.CAFile, ServerName: h.ServerName,
+		TLS: tlsMode(h.TLS), Insecure: !h.Verify && len(h.Fingerprints) == 0, CAFile: h.CAFile, SystemCAs: r.SystemCAs, ServerName: h.ServerName,
 		Fingerprints: h.Fingerprints, ClientCert: h.ClientCert, ClientKey: h.ClientKey,
 		Username: h.Username, Auth: h.Auth, AllowPlaintextAuth: h.AllowPlaintextAuth,
 		LocalName: h.EHLO, ConnectTimeout: h.ConnectTimeout, CommandTimeout: h.CommandTimeout,

@@ -55,6 +55,7 @@ type Config struct {
 	TLS          TLSMode
 	Insecure     bool     // accept any certificate
 	CAFile       string   // PEM of the authorities to trust, instead of the system's
+	SystemCAs    string   // where the system has its own, if not at a usual place
 	ServerName   string   // name to verify instead of the host's
 	Fingerprints []string // SHA-256 of accepted certificates, hex; then authority and name do not count
 	ClientCert   string   // PEM file

@@ -48,6 +48,9 @@ func (c *Config) tlsConfig(name string) (*tls.Config, error) {
 		}
 		t.Certificates = []tls.Certificate{cert}
 	}
+	if t.RootCAs == nil && !c.Insecure {
+		authorities{bundle: c.SystemCAs, name: t.ServerName}.use(t)
+	}
 	return t, c.pin(t)
 }
 
