@@ -112,7 +112,7 @@ func (a *app) run(ctx context.Context) int {
 	case modeQueueAct:
 		return a.queueAct(o)
 	case modeSMTP:
-		return a.fail(exUsage, errors.New("SMTP on standard input (-bs) is not supported by this version"))
+		return a.smtpIn(ctx, o)
 	case modeVerify:
 		return a.verify(ctx, o)
 	case modeCheck:

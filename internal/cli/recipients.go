@@ -138,11 +138,19 @@ func statusOfBad(bad []error) int {
 
 // envelopes divides recipients: those of the message's own envelope, and one
 // envelope for each owner of an alias. A message without a sender, which is a
-// bounce, gets no owner: its own bounces must end.
-func envelopes(to []aliases.Recipient, notify string, null bool) (own []smtp.Recipient, lists []relay.Envelope) {
+// bounce, gets no owner: its own bounces must end. wishes are what the caller
+// asks for about the recipient that he named: NOTIFY, and ORCPT if he gave it.
+func envelopes(to []aliases.Recipient, wishes func(named headers.Address) (notify, original string), null bool) (own []smtp.Recipient, lists []relay.Envelope) {
 	place := make(map[string]int)
 	for _, r := range to {
-		one := smtp.Recipient{Address: r.Address.String(), Notify: notify, Original: orcpt(r.Original)}
+		named := r.Original
+		if named == (headers.Address{}) {
+			named = r.Address
+		}
+		one := smtp.Recipient{Address: r.Address.String()}
+		if one.Notify, one.Original = wishes(named); one.Original == "" {
+			one.Original = orcpt(r.Original)
+		}
 		if null || r.Owner == (headers.Address{}) {
 			own = append(own, one)
 			continue

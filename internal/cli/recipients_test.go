@@ -45,7 +45,7 @@ func TestEnvelopes(t *testing.T) {
 			}
 			return strings.Join(words, " ")
 		}
-		own, lists := envelopes(c.to, "NEVER", c.null)
+		own, lists := envelopes(c.to, func(headers.Address) (string, string) { return "NEVER", "" }, c.null)
 		got := show(own)
 		for _, env := range lists {
 			got += " [" + env.Sender + ": " + show(env.Recipients) + "]"

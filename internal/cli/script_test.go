@@ -27,7 +27,8 @@ func TestMain(m *testing.M) {
 //	fill FILE                put the directory for $WORK in it
 //	smarthost [answers [more [spool [top]]]]
 //	                         start a server and write smarthost.toml for it; answers
-//	                         has lines "beginning of a command|reply[|action]", more
+//	                         has lines "beginning of a command|reply[|action]",
+//	                         several of one command for one time each; more
 //	                         is appended to the [smarthost] table, spool to [spool],
 //	                         whose dir is $WORK/spool ("-" for no spool), top above all
 //	                         tables
@@ -120,6 +121,7 @@ func cmdSmarthost(ts *testscript.TestScript, neg bool, args []string) {
 // answers reads the changes to a script.
 func answers(ts *testscript.TestScript, script smtptest.Script, text string) smtptest.Script {
 	actions := map[string]smtptest.Action{"": smtptest.GoOn, "close": smtptest.Close, "reset": smtptest.Reset, "silence": smtptest.Silence}
+	list := make(map[string][]smtptest.Answer)
 	for line := range strings.Lines(text) {
 		parts := strings.Split(strings.TrimSuffix(line, "\n"), "|")
 		if len(parts) < 2 {
@@ -136,7 +138,8 @@ func answers(ts *testscript.TestScript, script smtptest.Script, text string) smt
 			}
 			a = a.And(action)
 		}
-		script = script.With(parts[0], a)
+		list[parts[0]] = append(list[parts[0]], a)
+		script = script.With(parts[0], list[parts[0]]...)
 	}
 	return script
 }

@@ -67,6 +67,7 @@ type fault struct {
 }
 
 func (f *fault) Error() string { return f.err.Error() }
+func (f *fault) Unwrap() error { return f.err }
 
 func faultf(status int, format string, args ...any) *fault {
 	return &fault{status, fmt.Errorf(format, args...)}
@@ -169,7 +170,7 @@ func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain
 	if g.fullName == "" && o.sender == nil {
 		g.fullName = who.fullName
 	}
-	g.recipients, g.lists = envelopes(to.list, o.notify, g.null)
+	g.recipients, g.lists = envelopes(to.list, func(headers.Address) (string, string) { return o.notify, "" }, g.null)
 	return g, nil
 }
 
