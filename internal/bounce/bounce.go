@@ -25,6 +25,9 @@ const (
 	Postmaster             // undeliverable, and nobody could be told
 )
 
+// String names the kind in a file of the spool.
+func (k Kind) String() string { return [...]string{"failure", "delay", "postmaster"}[k] }
+
 // Recipient is one address and what became of it.
 type Recipient struct {
 	Address string

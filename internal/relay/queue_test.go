@@ -297,13 +297,23 @@ func TestNowhereToGo(t *testing.T) {
 	if got := reports(s); len(got) != 1 || !strings.Contains(got[0], "To: ops@x") {
 		t.Errorf("postmaster: %q", got)
 	}
-	// The sender does not exist either, nor does the postmaster.
-	w.Relay.Config.Postmaster = "badops@x"
+	// The sender does not exist either: the postmaster is told of the report.
 	w.put("badsender@x", "bad@x")
 	w.run()
 	w.run()
 	if got := w.waiting("failed"); len(got) != 2 || w.waiting("queue") != nil {
 		t.Errorf("failed: %v, waiting: %v", got, w.waiting("queue"))
+	}
+	if got := reports(s); len(got) != 2 || !strings.Contains(got[1], "To: ops@x") || !strings.Contains(got[1], "Final-Recipient: rfc822; badsender@x") {
+		t.Errorf("postmaster: %q", got)
+	}
+	// Nor does the postmaster: the report and what he would have been told are kept.
+	w.Relay.Config.Postmaster = "badops@x"
+	w.put("badsender@x", "bad@x")
+	w.run()
+	w.run()
+	if got := w.waiting("failed"); len(got) != 4 || w.waiting("queue") != nil || len(reports(s)) != 2 {
+		t.Errorf("failed: %v, waiting: %v, %d reports", got, w.waiting("queue"), len(reports(s)))
 	}
 }
 

@@ -42,9 +42,7 @@ func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
 		err = r.conclude(c, changed)
 	}
 	if err != nil {
-		// What the server took is never sent again by this run; the file stays for
-		// a later one, and for a person (I5).
-		q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
+		q.rescue(c, sent(outcomes), err)
 	}
 	r.tellProgress()
 }
@@ -144,7 +142,7 @@ func (r *run) conclude(c *spool.Claim, changed bool) error {
 		return err
 	}
 	if err := c.Save(changed); err != nil {
-		return errors.Join(err, c.Release(r.q.Again(s.Created)))
+		return err
 	}
 	return c.Release(r.q.Again(s.Created))
 }
@@ -155,7 +153,7 @@ func (r *run) conclude(c *spool.Claim, changed bool) error {
 func (r *run) report(c *spool.Claim) (parked bool, err error) {
 	s := c.State
 	tell := wanting(s.Failed, "FAILURE")
-	if s.Sender != "" && !s.Report {
+	if s.Sender != "" && s.Report == "" {
 		if len(tell) > 0 {
 			if err := r.q.tell(c, bounce.Failure, s.Sender, tell); err != nil {
 				return false, err
@@ -167,7 +165,7 @@ func (r *run) report(c *spool.Claim) (parked bool, err error) {
 	if len(s.Recipients) > 0 {
 		return false, nil
 	}
-	if to := r.q.config().Postmaster; to != "" && !s.Report {
+	if to := r.q.config().Postmaster; to != "" && (s.Report == "" || s.Report == bounce.Failure.String()) {
 		if err := r.q.tell(c, bounce.Postmaster, to, s.Failed); err != nil {
 			return false, err
 		}
@@ -179,7 +177,7 @@ func (r *run) report(c *spool.Claim) (parked bool, err error) {
 // warn tells the sender once that the message still waits.
 func (r *run) warn(c *spool.Claim) error {
 	s := c.State
-	if s.Warned || s.Report || s.Sender == "" || r.q.now().Sub(s.Created) < r.q.config().Spool.Warn {
+	if s.Warned || s.Report != "" || s.Sender == "" || r.q.now().Sub(s.Created) < r.q.config().Spool.Warn {
 		return nil
 	}
 	if tell := wanting(s.Recipients, "DELAY"); len(tell) > 0 {
@@ -225,7 +223,7 @@ func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.
 	if err := errors.Join(bounce.Write(d, report, original, s.Size), original.Close()); err != nil {
 		return err
 	}
-	state := &spool.State{Created: q.now(), Report: true, EightBit: true}
+	state := &spool.State{Created: q.now(), Report: kind.String(), EightBit: true}
 	for _, address := range q.addresses(to) {
 		state.Recipients = append(state.Recipients, spool.Recipient{Address: address, Notify: "NEVER"})
 	}

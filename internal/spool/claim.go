@@ -10,12 +10,15 @@ import (
 )
 
 // Claim is a message that is ours to work on. It ends in one of Finish, Release,
-// Fail, Hold; until then nobody else touches it.
+// Fail, Hold; until then nobody else touches it. When one of these fails, another
+// may be tried; it does nothing if the claim has ended in truth, and only making
+// that durable failed.
 type Claim struct {
 	State *State
 	s     *Spool
 	ref   ref
 	torn  bool
+	ended bool
 }
 
 // ErrTaken means that somebody else has the message.
@@ -103,6 +106,9 @@ func (c *checked) Close() error { return c.c.Close() }
 // Save appends the state (I7). It is durable if sync is set; without, it is for
 // people to see, and a crash may take it back.
 func (c *Claim) Save(sync bool) error {
+	if c.ended {
+		return nil
+	}
 	line, err := c.State.line()
 	if err != nil {
 		return err
@@ -132,9 +138,13 @@ func (c *Claim) Save(sync bool) error {
 
 // Finish removes a message that is done with for every recipient.
 func (c *Claim) Finish() error {
+	if c.ended {
+		return nil
+	}
 	if err := c.s.fs.Remove(c.ref.name()); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
+	c.ended = true
 	if err := c.s.fs.SyncDir(dirActive); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
@@ -166,6 +176,9 @@ func (c *Claim) park(dir string) error {
 }
 
 func (c *Claim) move(dir string, due int64) error {
+	if c.ended {
+		return nil
+	}
 	to := ref{dir: dir, due: due, id: c.ref.id}
 	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil {
 		if dir != dirHold { // what is to be held must not be sent meanwhile (I5)
@@ -173,6 +186,6 @@ func (c *Claim) move(dir string, due int64) error {
 		}
 		return fmt.Errorf("spool: %w", err)
 	}
-	c.ref = to
+	c.ref, c.ended = to, true
 	return nil
 }

@@ -33,7 +33,7 @@ type State struct {
 	Attempts int       `json:"attempts,omitempty"`
 	Tried    time.Time `json:"tried,omitzero"` // last attempt
 	Warned   bool      `json:"warned,omitempty"`
-	Report   bool      `json:"report,omitempty"` // a bounce or warning of ours: nobody is told of its failure
+	Report   string    `json:"report,omitempty"` // what report of ours it is: nobody is told of its delay, nor its sender of its failure
 	UID      int       `json:"uid"`              // who submitted it
 }
 

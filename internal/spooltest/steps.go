@@ -18,9 +18,10 @@ const (
 	Refuse             // the step does nothing and fails
 	Half               // a write writes half and fails; else like Refuse
 	Late               // the step takes place, and is said to have failed
+	Full               // from here on, each write writes half and fails
 )
 
-func (k Kind) String() string { return [...]string{"stop", "refuse", "half", "late"}[k] }
+func (k Kind) String() string { return [...]string{"stop", "refuse", "half", "late", "full"}[k] }
 
 // ErrStopped is what a process would see that is not there any more.
 var ErrStopped = errors.New("stopped")
@@ -63,7 +64,7 @@ func (s *Steps) step(format string, arg ...any) (do, half bool, err error) {
 	if s.stopped {
 		return false, false, ErrStopped
 	}
-	if n != s.at {
+	if s.kind == Full && (n < s.at || s.at < 0 || what != "write") || s.kind != Full && n != s.at {
 		return true, false, nil
 	}
 	err = &fs.PathError{Op: "step", Path: what, Err: s.err}
@@ -71,7 +72,7 @@ func (s *Steps) step(format string, arg ...any) (do, half bool, err error) {
 	case Stop:
 		s.stopped = true
 		return false, false, ErrStopped
-	case Half:
+	case Half, Full:
 		return false, true, err
 	case Late:
 		return true, false, err
