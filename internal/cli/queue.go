@@ -81,11 +81,15 @@ func (a *app) runQueue(ctx context.Context, o *options) int {
 }
 
 // runEnded is the status of a run. Mail that waits is no failure: it is kept,
-// and mailq has the reason.
+// and mailq has the reason. A spool that cannot be used is one.
 func (a *app) runEnded(cfg *config.Config, o *options, err error) int {
+	var away *relay.AwayError
 	switch {
 	case err == nil || errors.Is(err, context.Canceled):
 		return exOK
+	case !errors.As(err, &away):
+		a.log.Warning("queue run: " + err.Error())
+		return a.fail(exOSErr, err)
 	case o.dueOnly: // nobody is there to read it
 		a.log.Warning("queue run: " + err.Error())
 		return exOK

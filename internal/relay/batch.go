@@ -30,12 +30,13 @@ type batch struct {
 	full   bool      // of them: this server is of little use now
 	only   bool      // the queue is not asked
 	taken  int       // messages that the server took on this connection
+	cancel func()    // ends the connection
 }
 
 // parcel is a claimed message under way.
 type parcel struct {
 	claim *spool.Claim
-	began time.Time
+	limit *time.Timer        // of the transfer
 	forms []*message.Message // made for the server
 	who   []int              // places of the recipients that go here
 	// outcomes are of the server that refused it for now.
@@ -53,6 +54,22 @@ func newBatch(l *lane, c *smtp.Client, first []*parcel) *batch {
 	return b
 }
 
+// bounded gives a context that ends when the transfer of any message takes longer
+// than a delivery may: what takes for ever would hold up the others, and outlast
+// its claim.
+func (b *batch) bounded(hard context.Context) (context.Context, context.CancelFunc) {
+	hard, b.cancel = context.WithCancel(hard)
+	return hard, b.cancel
+}
+
+// drain sends over c what there is.
+func (b *batch) drain(soft, hard context.Context, c *smtp.Client) error {
+	hard, cancel := b.bounded(hard)
+	defer cancel()
+	defer b.close()
+	return c.Drain(hard, smtp.DrainOptions{Window: b.l.host.Window}, b.next(soft), b.done)
+}
+
 // next gives the drain its next message. It ends when soft does.
 func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transaction, error) {
 	return func(context.Context) (*smtp.Transaction, error) {
@@ -67,6 +84,7 @@ func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transact
 			}
 			t := b.transaction(p)
 			b.mu.Lock()
+			p.limit = time.AfterFunc(b.l.r.q.config().Timeout, b.cancel)
 			b.claims[t] = p
 			b.mu.Unlock()
 			return t, nil
@@ -91,7 +109,7 @@ func (b *batch) parcel() *parcel {
 	if c == nil {
 		return nil
 	}
-	return &parcel{claim: c, began: b.l.r.q.now(), who: b.l.mine(c.State)}
+	return &parcel{claim: c, who: b.l.mine(c.State)}
 }
 
 // transaction is a claimed message for the wire.
@@ -140,6 +158,7 @@ func (b *batch) done(t *smtp.Transaction, result smtp.Result) {
 	if p == nil {
 		return
 	}
+	p.limit.Stop()
 	delay := b.l.r.q.now().Sub(p.claim.State.Created)
 	p.outcomes = make([]Outcome, len(result.Recipients))
 	for i, one := range result.Recipients {
@@ -185,6 +204,7 @@ func (b *batch) close() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.claims {
+		p.limit.Stop()
 		if err := p.claim.Release(b.l.r.q.now()); err != nil {
 			b.l.r.q.Relay.Log.Warning(err.Error())
 		}

@@ -20,9 +20,11 @@ type lane struct {
 	place int
 
 	// guarded by run.mu
-	todo  []spool.Entry
-	down  error // it cannot be reached
-	stuck bool  // messages have to wait for it
+	todo   []spool.Entry
+	down   error // it cannot be reached
+	stuck  bool  // messages have to wait for it
+	open   int   // connections
+	barren int   // connections in a row that were lost before any success
 }
 
 // mine are the places of the recipients that go here.
@@ -72,6 +74,31 @@ func (l *lane) isDown() error {
 	return l.down
 }
 
+// lost notes that a connection was lost before any success, and reports whether
+// to give up. A message that makes the server hang up must not hold up all
+// others, so there is another try, but not a third. What one connection gives up,
+// others may go on with; only after the last the smarthost counts as down.
+func (l *lane) lost(err error) bool {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	if l.barren++; l.barren < 2 {
+		return false
+	}
+	if l.open == 1 && len(l.todo) > 0 {
+		l.down = err
+	}
+	return true
+}
+
+func (l *lane) count(connections int, success bool) {
+	l.r.mu.Lock()
+	defer l.r.mu.Unlock()
+	l.open += connections
+	if success {
+		l.barren = 0
+	}
+}
+
 // fail notes that the smarthost is of no use now.
 func (l *lane) fail(err error) {
 	l.r.mu.Lock()
@@ -114,19 +141,23 @@ func (l *lane) drain(ctx, hard context.Context) {
 // sideBySide drains over n connections, of which the first is there.
 func (l *lane) sideBySide(ctx, hard context.Context, probe *smtp.Client, n int) {
 	var wg sync.WaitGroup
+	l.count(n, false)
 	for i := range n {
 		first := probe
 		if i > 0 {
 			first = nil
 		}
-		wg.Go(func() { l.connection(ctx, hard, first) })
+		wg.Go(func() {
+			defer l.count(-1, false)
+			l.connection(ctx, hard, first)
+		})
 	}
 	wg.Wait()
 }
 
 // connection drains over one connection, and over another one when the server
-// takes no more on it or it was lost after some success. What a server refuses
-// for now is offered to the next one.
+// takes no more on it or it was lost. What a server refuses for now is offered to
+// the next one.
 func (l *lane) connection(ctx, hard context.Context, c *smtp.Client) {
 	var again []*parcel // refused by the server before
 	for !stopping(ctx) || len(again) > 0 {
@@ -140,17 +171,18 @@ func (l *lane) connection(ctx, hard context.Context, c *smtp.Client) {
 			}
 		}
 		b := newBatch(l, c, again)
-		err := c.Drain(hard, smtp.DrainOptions{Window: l.host.Window}, b.next(ctx), b.done)
-		b.close()
+		err := b.drain(ctx, hard, c)
 		if c, again = b.elsewhere(hard, c); c != nil {
 			continue
 		}
 		switch {
 		case b.only: // that was another server, for a few messages
-		case err == nil || b.taken == 0:
-			if err != nil && !l.empty() {
-				l.fail(err)
+		case b.taken > 0:
+			l.count(0, true)
+			if err == nil {
+				return
 			}
+		case err == nil || l.lost(err):
 			return
 		}
 	}
@@ -187,6 +219,8 @@ func (l *lane) one(ctx, hard context.Context, c *smtp.Client) bool {
 	var again []*parcel
 	for other := c; other != nil; {
 		b := newBatch(l, other, again)
+		hard, cancel := b.bounded(hard)
+		defer cancel()
 		t, err := b.next(ctx)(ctx)
 		if err != nil {
 			b.close()

@@ -37,6 +37,7 @@ func (c *clock) pass(d time.Duration) {
 type world struct {
 	*Queue
 	clock  *clock
+	dir    string // of the spool
 	log    fmt.Stringer
 	t      *testing.T
 	nextID int
@@ -50,7 +51,8 @@ func newWorld(t *testing.T, script smtptest.Script) (*world, *smtptest.Server) {
 	r.Now, r.TempDir = w.clock.Now, t.TempDir()
 	r.Config.Smarthosts[0].MaxConnections, r.Config.Smarthosts[0].Window = 1, 1
 	r.Config.Spool = config.Spool{RetryMin: time.Minute, RetryMax: time.Hour, Expire: 24 * time.Hour, Warn: 4 * time.Hour}
-	files, err := spool.OpenLocal(t.TempDir() + "/spool")
+	w.dir = t.TempDir() + "/spool"
+	files, err := spool.OpenLocal(w.dir)
 	if err != nil {
 		t.Fatal(err)
 	}

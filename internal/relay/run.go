@@ -20,6 +20,15 @@ type RunOptions struct {
 // grace is how long a run that is asked to stop may finish what is under way.
 const grace = 20 * time.Second
 
+// AwayError says why mail waits that was to be tried: a smarthost cannot be
+// reached, or there is none. The mail is kept, and its state has been noted.
+type AwayError struct{ Err error }
+
+func (e *AwayError) Error() string { return e.Err.Error() }
+
+// Unwrap gives the errors of the smarthosts.
+func (e *AwayError) Unwrap() error { return e.Err }
+
 // Run tries the messages of the queue once, for each smarthost over several
 // connections side by side. It ends early when ctx does, after what is under way.
 // What is for a smarthost that cannot be reached waits: one probe, and no message
@@ -28,6 +37,8 @@ const grace = 20 * time.Second
 // There is one run at a time. If another is under way, this one waits for it. If
 // it is for all that is due, and such a run waits already, Run returns at once,
 // since that one will see all that is in the queue now.
+//
+// An error other than *AwayError is of the spool.
 func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
 	done, err := q.Spool.Turn(ctx, o.DueOnly && o.Match == nil)
 	if err != nil || done == nil {
@@ -120,7 +131,10 @@ func (r *run) err() error {
 			errs = append(errs, err)
 		}
 	}
-	return errors.Join(errs...)
+	if len(errs) == 0 {
+		return nil
+	}
+	return &AwayError{errors.Join(errs...)}
 }
 
 // collect lists what is to be tried. Later passes find the reports that the
