@@ -53,11 +53,17 @@ func mustQuote(local string) bool {
 // Key is equal for addresses of the same mailbox: the domain's case and IDN form
 // do not matter, the local part's case does (RFC 5321 2.4).
 func (a Address) Key() string {
-	domain := a.Domain
-	if ascii, err := ToASCII(domain); err == nil {
-		domain = ascii
+	a = a.normal()
+	return a.Local + "@" + a.Domain
+}
+
+// normal is the one form of an address that Key compares.
+func (a Address) normal() Address {
+	if ascii, err := ToASCII(a.Domain); err == nil {
+		a.Domain = ascii
 	}
-	return a.Local + "@" + strings.ToLower(domain)
+	a.Domain = strings.ToLower(a.Domain)
+	return a
 }
 
 // NeedsUTF8 reports an address that only SMTPUTF8 can carry (RFC 6531).

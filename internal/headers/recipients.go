@@ -41,11 +41,15 @@ func (b *Block) resent() bool {
 
 // Merge joins lists and keeps the first of equal addresses.
 func Merge(lists ...[]Address) []Address {
-	var all []Address
-	seen := make(map[string]bool)
+	n := 0
+	for _, list := range lists {
+		n += len(list)
+	}
+	all := make([]Address, 0, n)
+	seen := make(map[Address]bool, n)
 	for _, list := range lists {
 		for _, a := range list {
-			if key := a.Key(); !seen[key] {
+			if key := a.normal(); !seen[key] {
 				seen[key] = true
 				all = append(all, a)
 			}

@@ -102,16 +102,24 @@ type Delivery struct {
 
 // Delivery logs an outcome.
 func (l *Logger) Delivery(d Delivery) {
-	original := ""
-	if d.Original != "" {
-		original = ", orig_to=<" + d.Original + ">"
-	}
-	text := fmt.Sprintf("%s: to=<%s>%s, relay=%s, delay=%s, dsn=%s, status=%s (%s)",
-		d.ID, d.Recipient, original, d.Relay, seconds(d.Delay), d.DSN, d.Status, d.Reply)
 	severity := levelInfo
 	if d.Status != "sent" {
 		severity = levelWarning
 	}
+	if l != nil && l.o.Format == "json" {
+		l.event(severity, "", "delivery", d.attrs()...)
+		return
+	}
+	original := ""
+	if d.Original != "" {
+		original = ", orig_to=<" + d.Original + ">"
+	}
+	l.event(severity, d.ID+": to=<"+d.Recipient+">"+original+", relay="+d.Relay+", delay="+seconds(d.Delay)+
+		", dsn="+d.DSN+", status="+d.Status+" ("+d.Reply+")", "delivery")
+}
+
+// attrs are what the JSON form tells.
+func (d *Delivery) attrs() []slog.Attr {
 	attrs := []slog.Attr{
 		slog.String("id", d.ID), slog.String("to", d.Recipient), slog.String("from", d.Sender), slog.String("relay", d.Relay),
 		slog.Float64("delay", d.Delay.Seconds()), slog.String("dsn", d.DSN), slog.String("status", d.Status),
@@ -119,7 +127,7 @@ func (l *Logger) Delivery(d Delivery) {
 	if d.Original != "" {
 		attrs = append(attrs, slog.String("orig_to", d.Original))
 	}
-	l.event(severity, text, "delivery", attrs...)
+	return attrs
 }
 
 // Accepted logs a message that was read and is about to be sent.

@@ -33,14 +33,14 @@ func (r Reply) String() string {
 	if r.Code == 0 {
 		return ""
 	}
-	s := strconv.Itoa(r.Code)
-	if r.Enhanced != (Enhanced{}) {
-		s += " " + r.Enhanced.String()
+	enhanced, text := r.Enhanced.String(), oneLine(r.Lines)
+	if enhanced != "" {
+		enhanced = " " + enhanced
 	}
-	if text := oneLine(r.Lines); text != "" {
-		s += " " + text
+	if text != "" {
+		text = " " + text
 	}
-	return s
+	return strconv.Itoa(r.Code) + enhanced + text
 }
 
 // Positive reports a 2yz reply.
@@ -54,12 +54,15 @@ func (e Enhanced) String() string {
 	if e == (Enhanced{}) {
 		return ""
 	}
-	return fmt.Sprintf("%d.%d.%d", e[0], e[1], e[2])
+	return strconv.Itoa(e[0]) + "." + strconv.Itoa(e[1]) + "." + strconv.Itoa(e[2])
 }
 
 // oneLine joins the lines of a reply and escapes what could act on a terminal
 // or begin a new log line.
 func oneLine(lines []string) string {
+	if len(lines) == 1 {
+		return printable(lines[0])
+	}
 	var b strings.Builder
 	for i, l := range lines {
 		if i > 0 && b.Len() > 0 {
@@ -73,6 +76,9 @@ func oneLine(lines []string) string {
 // printable escapes control characters, format characters that reorder text,
 // and octets that are not UTF-8.
 func printable(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return s
+	}
 	var b strings.Builder
 	for len(s) > 0 {
 		r, n := utf8.DecodeRuneInString(s)
