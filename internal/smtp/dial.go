@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,7 +14,8 @@ import (
 // all their addresses, greeting, EHLO (HELO if refused), TLS and login as cfg
 // says. It goes on to the next address and host after any failure that is the
 // server's own; refused credentials are not tried elsewhere. On error nothing
-// stays open; the error is that of the last server, with those before joined.
+// stays open; the error is that of one server (the last, or the last that may be
+// well again later) and tells those of the others.
 func Dial(ctx context.Context, cfg Config) (*Client, error) {
 	return dial(ctx, cfg, func(c *Client) error { return c.prepare(ctx) })
 }
@@ -83,31 +85,38 @@ func final(err error) bool {
 	return errors.Is(err, ErrAuth) && !Temporary(err) || errors.Is(err, ErrInvalid)
 }
 
-// lastOf is the last failure, with the ones before for whoever reads on.
+// lastOf is the failure of the last server, or of the last for which trying again
+// can help, if there is one: it may be well again while the others never will.
+// The rest is told with it.
 func lastOf(failures []error) error {
-	if len(failures) < 2 {
+	if len(failures) == 1 {
 		return failures[0]
 	}
-	last := failures[len(failures)-1]
-	return &dialError{last: last, before: failures[:len(failures)-1]}
+	main := len(failures) - 1
+	for i, err := range failures {
+		if Temporary(err) && !errors.Is(err, ErrNoSuchHost) {
+			main = i
+		}
+	}
+	return &dialError{main: failures[main], others: slices.Delete(slices.Clone(failures), main, main+1)}
 }
 
 // dialError is the failure to reach any of several servers. What kind it is
-// follows from the last one.
+// follows from the main one.
 type dialError struct {
-	last   error
-	before []error
+	main   error
+	others []error
 }
 
 func (e *dialError) Error() string {
-	texts := []string{e.last.Error()}
-	for _, b := range e.before {
-		texts = append(texts, strings.TrimPrefix(b.Error(), "smtp: "))
+	texts := []string{e.main.Error()}
+	for _, o := range e.others {
+		texts = append(texts, strings.TrimPrefix(o.Error(), "smtp: "))
 	}
-	return strings.Join(texts, "; before that ")
+	return strings.Join(texts, "; besides ")
 }
 
-func (e *dialError) Unwrap() error { return e.last }
+func (e *dialError) Unwrap() error { return e.main }
 
 // reach tries the addresses of t until one is ready.
 func (cfg Config) reach(ctx context.Context, t target, ready func(*Client) error) (*Client, error) {

@@ -151,19 +151,33 @@ func TestDialFamilies(t *testing.T) {
 	}
 }
 
-// The error names every server that was tried, and is of the kind of the last.
+// The error names every server that was tried. It is of the kind of the last, but
+// temporary if any of them may be well again later.
 func TestDialErrors(t *testing.T) {
 	t.Parallel()
-	r, _ := pair(t, smtptest.Polite().With("_banner", smtptest.Say("421 first")), smtptest.Polite().With("_banner", smtptest.Say("554 second")))
-	r.cfg.Hosts = []string{"127.0.0.1", "127.0.0.2"}
-	err := r.dialFails(smtp.ErrGreeting)
-	if smtp.Temporary(err) || !strings.Contains(err.Error(), "first") || !strings.Contains(err.Error(), "second") {
-		t.Errorf("%v", err)
+	var r *rig
+	for _, test := range []struct {
+		first, second string
+		code          int
+	}{{"550 first", "554 second", 554}, {"421 first", "554 second", 421}, {"554 first", "450 second", 450}, {"421 first", "450 second", 450}} {
+		r, _ = pair(t, smtptest.Polite().With("_banner", smtptest.Say(test.first)), smtptest.Polite().With("_banner", smtptest.Say(test.second)))
+		r.cfg.Hosts = []string{"127.0.0.1", "127.0.0.2"}
+		err := r.dialFails(smtp.ErrGreeting)
+		var e *smtp.Error
+		if !errors.As(err, &e) || e.Code != test.code || smtp.Temporary(err) != (test.code < 500) {
+			t.Errorf("%v, want %d", err, test.code)
+		}
+		if !strings.Contains(err.Error(), "first") || !strings.Contains(err.Error(), "second") {
+			t.Errorf("%v does not tell of both", err)
+		}
 	}
+	r.cfg.Hosts = []string{"127.0.0.1", "nowhere.test"} // what is misspelt stays so
+	r.cfg.Resolver = &zone{}
+	r.dialFails(smtp.ErrGreeting)
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = smtp.Dial(ctx, r.cfg)
+	_, err := smtp.Dial(ctx, r.cfg)
 	mustBe(t, err, context.Canceled)
 
 	ours, theirs := net.Pipe()

@@ -45,6 +45,7 @@ func (cfg Config) targets(ctx context.Context) ([]target, error) {
 
 // look finds the servers behind one configured name.
 func (cfg Config) look(ctx context.Context, host string) ([]target, error) {
+	host = strings.Trim(host, "[]")
 	ascii := host
 	if !isASCII(host) {
 		a, err := idna.Lookup.ToASCII(host)
@@ -73,7 +74,7 @@ func (cfg Config) look(ctx context.Context, host string) ([]target, error) {
 // without any is its own, and "." means that it takes no mail (RFC 7505).
 func (cfg Config) lookMX(ctx context.Context, domain string) ([]target, error) {
 	records, err := cfg.resolver().LookupMX(ctx, domain)
-	if err != nil && !notFound(err) {
+	if err != nil && len(records) == 0 && !notFound(err) { // an answer with bad names in it has good ones too
 		return nil, err
 	}
 	var found []target
@@ -169,7 +170,7 @@ func (cfg Config) addresses(ctx context.Context, t target) ([]netip.Addr, error)
 	if t.how != "" || cfg.Proxy != "" {
 		return nil, nil
 	}
-	if ip, err := netip.ParseAddr(strings.Trim(t.host, "[]")); err == nil {
+	if ip, err := netip.ParseAddr(t.host); err == nil {
 		return []netip.Addr{ip}, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.connectTimeout())
