@@ -174,7 +174,10 @@ func (s *scramClient) Next(challenge []byte) ([]byte, error) {
 		}
 	}
 	answer, err := s.conv.Step(string(challenge))
-	if s.step > 1 && err != nil && !strings.HasPrefix(string(challenge), "e=") {
+	switch {
+	case s.step > 1 && err != nil && strings.HasPrefix(string(challenge), "e="):
+		return []byte{}, nil // a refusal (RFC 5802 5.1), so that the server can say its 535
+	case s.step > 1 && err != nil:
 		return nil, because(ErrProtocol, errors.New("the server's proof is wrong"))
 	}
 	return []byte(answer), err
