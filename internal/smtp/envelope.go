@@ -70,8 +70,8 @@ func (c *Client) mailLine(e *Envelope, size int64) (string, error) {
 		line += " SMTPUTF8"
 	}
 	if e.RequireTLS {
-		if c.tlsState() == nil || !c.ext.Has("REQUIRETLS") {
-			return "", c.unsupported(StageMail, "REQUIRETLS")
+		if c.tlsState() == nil || c.unverified() || !c.ext.Has("REQUIRETLS") {
+			return "", c.unsupported(StageMail, "REQUIRETLS on a verified TLS connection")
 		}
 		line += " REQUIRETLS"
 	}

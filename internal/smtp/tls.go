@@ -166,6 +166,11 @@ func (c *Client) traceTLS() {
 	}
 }
 
+// unverified reports that nobody checked who the server is.
+func (c *Client) unverified() bool {
+	return c.cfg.Insecure || c.cfg.TLSConfig != nil && c.cfg.TLSConfig.InsecureSkipVerify
+}
+
 // tlsState is nil without TLS.
 func (c *Client) tlsState() *tls.ConnectionState {
 	t, ok := c.link.conn.(*tls.Conn)
