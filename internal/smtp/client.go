@@ -30,6 +30,10 @@ type Client struct {
 	pending  int           // replies that are still to come
 	windowed bool          // replies are not waited for at every full group
 	expected []expectation // whose they are, in a transaction
+	held     []*transaction
+
+	resetText string // the answer to RSET in a window
+	closing   int    // code of the answer to QUIT
 
 	broken error // the first error that ended the connection
 	done   bool  // QUIT was sent or Close called
@@ -69,9 +73,20 @@ func (c *Client) write(stage Stage, line, shown string) error {
 		return err
 	}
 	if err := c.link.writeLine(line, shown); err != nil {
-		return c.end(c.failure(stage, err))
+		return c.stopped(stage, err)
 	}
 	c.pending++
+	return nil
+}
+
+// flush sends what was written.
+func (c *Client) flush(stage Stage) error {
+	if c.broken != nil {
+		return c.broken
+	}
+	if err := c.link.flush(); err != nil {
+		return c.stopped(stage, err)
+	}
 	return nil
 }
 
@@ -93,8 +108,8 @@ func (c *Client) quiet(stage Stage) error {
 // read takes the next reply. A 421 ends the connection (RFC 5321 3.8) and is
 // returned as a reply with the error.
 func (c *Client) read(stage Stage, d time.Duration) (Reply, error) {
-	if c.broken != nil {
-		return Reply{}, c.broken
+	if err := c.flush(stage); err != nil {
+		return Reply{}, err
 	}
 	limit := maxReplyLine
 	if stage == StageAuth {

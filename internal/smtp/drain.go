@@ -9,6 +9,7 @@ import (
 const (
 	wholeLimit    = 64 << 10  // largest message that goes in one flight with its envelope
 	windowOctets  = 256 << 10 // in flight at most, with DrainOptions.Window
+	windowReplies = 250       // due at most: what we do not read meanwhile must fit the receive buffer
 	windowAfter   = 2         // plain successes on the connection before that
 	maxIdleOffers = 1 << 20   // transactions per drain; only a loop of ours has more
 )
@@ -45,13 +46,14 @@ func (c *Client) drain(ctx context.Context, d *drain) error {
 	}
 	d.run(ctx)
 	d.finish()
+	var e *Error
 	switch {
 	case d.err != nil:
 		return d.err
-	case c.broken != nil && !d.said:
-		return c.broken
+	case errors.As(c.broken, &e) && e.Stage == StageQuit:
+		return nil
 	}
-	return nil
+	return c.broken
 }
 
 // drain feeds transactions to one connection.
@@ -95,6 +97,8 @@ func (d *drain) take(ctx context.Context) *transaction {
 		if j.groups = j.groups[1:]; len(j.groups) == 0 {
 			d.queue = d.queue[1:]
 		}
+		// What was said to those who did not fit before does not count any more.
+		j.result.set(group, RecipientResult{})
 		t := &transaction{job: j, env: &j.env, msg: j.msg, who: group, result: j.result}
 		t.done = func() { d.settled(j, t) }
 		j.open++
@@ -124,17 +128,24 @@ func (d *drain) limited() bool {
 
 // fetch asks for one more message and queues it.
 func (d *drain) fetch(ctx context.Context) bool {
-	if d.ended || d.err != nil || d.limited() {
-		return false
-	}
-	tx, err := d.next(ctx)
-	if err != nil || tx == nil {
-		d.ended = true
-		if err != io.EOF {
-			d.err = err
+	for !d.ended && d.err == nil && !d.limited() {
+		tx, err := d.next(ctx)
+		if err != nil || tx == nil {
+			d.ended = true
+			if err != io.EOF {
+				d.err = err
+			}
+			return false
 		}
-		return false
+		if d.enqueue(tx) {
+			return true
+		}
 	}
+	return false
+}
+
+// enqueue reports whether tx can be tried; if not, it has its outcome.
+func (d *drain) enqueue(tx *Transaction) bool {
 	j := &job{tx: tx, env: tx.Envelope, msg: tx.Message, result: newResult(len(tx.Envelope.Recipients), 0)}
 	if err := checkEnvelope(&j.env); err != nil {
 		d.done(tx, *j.result)
@@ -146,11 +157,12 @@ func (d *drain) fetch(ctx context.Context) bool {
 		all[i] = i
 	}
 	if tx.Fit != nil {
+		var err error
 		if j.msg, j.env.EightBit, err = tx.Fit(d.c.ext); err != nil {
 			err = d.c.failure(StageMail, because(ErrMessage, err))
 			j.result.set(all, RecipientResult{Err: err})
 			d.done(tx, *j.result)
-			return d.fetch(ctx)
+			return false
 		}
 	}
 	j.result.Size = j.msg.Size()
@@ -193,7 +205,7 @@ func (d *drain) run(ctx context.Context) {
 	for t != nil {
 		switch {
 		case d.c.broken != nil:
-			t.lost(d.c.broken)
+			d.c.lose(t, d.c.broken)
 			t = nil
 		case t.settled:
 			t = d.take(ctx)
@@ -271,12 +283,13 @@ func (d *drain) flight(ctx context.Context, t *transaction) *transaction {
 
 // sayQuit puts QUIT into the flight.
 func (d *drain) sayQuit() {
-	if !d.quit || d.said || d.c.broken != nil || len(d.queue) > 0 {
+	c := d.c
+	if !d.quit || d.said || c.broken != nil || len(d.queue) > 0 && d.err == nil {
 		return
 	}
-	if d.c.write(StageQuit, "QUIT", "") == nil {
+	if c.write(StageQuit, "QUIT", "") == nil {
 		d.said = true
-		d.c.await(expectation{stage: StageQuit, within: min(quitTimeout, d.c.cfg.commandTimeout()), on: func(Reply) {}})
+		c.await(expectation{stage: StageQuit, within: min(quitTimeout, c.cfg.commandTimeout()), on: func(r Reply) { c.closing = r.Code }})
 	}
 }
 

@@ -19,6 +19,7 @@ type link struct {
 	trace   func(direction byte, line string)
 	hidden  []string // secrets of a login under way: servers that do not understand a line quote it
 	err     error    // the first failure; it stays
+	handed  int64    // octets given to the connection
 	ctx     context.Context
 }
 
@@ -83,8 +84,13 @@ func (d deadlineWriter) Write(p []byte) (int, error) {
 	if err := d.l.arm(d.l.timeout); err != nil {
 		return 0, err
 	}
-	return d.l.conn.Write(p)
+	n, err := d.l.conn.Write(p)
+	d.l.handed += int64(n)
+	return n, err
 }
+
+// written is how many octets there are so far, sent or in the buffer.
+func (l *link) written() int64 { return l.handed + int64(l.w.Buffered()) }
 
 // writeLine puts a command into the buffer. shown is what the trace sees.
 func (l *link) writeLine(line, shown string) error {
@@ -93,29 +99,25 @@ func (l *link) writeLine(line, shown string) error {
 	}
 	l.say('>', shown)
 	if _, err := l.w.WriteString(line); err != nil {
-		return l.fail(err)
+		return err
 	}
-	if _, err := l.w.WriteString("\r\n"); err != nil {
-		return l.fail(err)
-	}
-	return nil
+	_, err := l.w.WriteString("\r\n")
+	return err
 }
 
-// flush sends what is in the buffer.
+// flush sends what is in the buffer. After an error of writing (which the buffer
+// keeps) the connection can still be read: see lastReply.
 func (l *link) flush() error {
 	if l.err != nil {
 		return l.err
 	}
-	if err := l.w.Flush(); err != nil {
-		return l.fail(err)
-	}
-	return nil
+	return l.w.Flush()
 }
 
-// reply flushes, then reads one reply within d.
+// reply reads one reply within d.
 func (l *link) reply(d time.Duration, maxLine int) (Reply, error) {
-	if err := l.flush(); err != nil {
-		return Reply{}, err
+	if l.err != nil {
+		return Reply{}, l.err
 	}
 	if l.r.Buffered() == 0 {
 		if err := l.arm(d); err != nil {
@@ -194,11 +196,16 @@ func (l *link) close() {
 	}
 }
 
-// lastWords reads what a server that stopped listening may have said before it
+// lastWords is how long a server that takes nothing more is listened to.
+const lastWords = time.Second
+
+// lastReply reads what a server that stopped listening may have said before it
 // hung up, such as "552 too large" in the middle of a message.
-func (l *link) lastWords() (Reply, bool) {
-	const patience = time.Second
-	if l.ctx == nil || l.arm(patience) != nil {
+func (l *link) lastReply() (Reply, bool) {
+	if l.err != nil || l.ctx == nil || l.ctx.Err() != nil {
+		return Reply{}, false
+	}
+	if l.r.Buffered() == 0 && l.arm(lastWords) != nil {
 		return Reply{}, false
 	}
 	r, err := readReply(l.r, maxReplyLine, l.heard)

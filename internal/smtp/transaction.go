@@ -1,11 +1,6 @@
 package smtp
 
-import (
-	"errors"
-	"fmt"
-	"strings"
-	"time"
-)
+import "errors"
 
 const (
 	maxRecipients = 100      // per transaction: what every server must take (RFC 5321 4.5.3.1.8)
@@ -25,20 +20,13 @@ type transaction struct {
 	rcpts []string // parallel to who
 
 	mailErr   error // MAIL was refused
-	dataErr   error // DATA was refused, although someone was accepted
 	accepted  []int
 	again     []int // too many recipients for one transaction
 	start     bool  // 354 came
-	committed bool  // the end of the content may have reached the server
+	chunked   bool  // the content went as BDAT
+	committed bool  // the whole content was written, up to octet end of the connection
+	end       int64
 	settled   bool
-}
-
-// expectation is a reply that is to come, in the order of the commands.
-type expectation struct {
-	stage  Stage
-	within time.Duration
-	on     func(Reply)
-	of     *transaction
 }
 
 // prepare writes the command lines. What cannot be said to this server fails
@@ -62,73 +50,11 @@ func (c *Client) prepareLines(t *transaction) error {
 	return nil
 }
 
-// say writes a command and notes whose reply is to come. Without PIPELINING the
-// reply is waited for at once.
-func (c *Client) say(t *transaction, stage Stage, line string, on func(Reply)) error {
-	if err := c.write(stage, line, ""); err != nil {
-		return err
-	}
-	c.await(expectation{stage: stage, within: c.cfg.commandTimeout(), on: on, of: t})
-	switch full := c.link.w.Buffered() > groupLimit; {
-	case full && c.windowed: // the octets in flight are counted elsewhere
-		if err := c.link.flush(); err != nil {
-			return c.end(c.failure(stage, err))
-		}
-		return nil
-	case full || !c.pipelining():
-		return c.collect(nil)
-	}
-	return nil
-}
-
-func (c *Client) pipelining() bool { return c.ext.Has("PIPELINING") }
-
-func (c *Client) await(e expectation) { c.expected = append(c.expected, e) }
-
-// collect reads the replies that are due: all of them, or those up to the end
-// of the transaction until. When the connection is lost, every transaction with
-// a reply due learns so.
-func (c *Client) collect(until *transaction) error {
-	for len(c.expected) > 0 {
-		if until != nil && until.settled {
-			return nil
-		}
-		e := c.expected[0]
-		c.expected = c.expected[1:]
-		r, err := c.read(e.stage, e.within)
-		if r.Code != 0 {
-			e.on(r)
-		}
-		if err != nil {
-			if r.Code == 0 && e.of != nil {
-				e.of.lost(err)
-			}
-			c.abandon(err, r.Code != 0)
-			return err
-		}
-	}
-	return nil
-}
-
-// abandon tells the transactions with replies due that none will come. After a
-// farewell the server has done nothing more of what we sent.
-func (c *Client) abandon(err error, farewell bool) {
-	for _, e := range c.expected {
-		if e.of == nil {
-			continue
-		}
-		if farewell {
-			e.of.committed = false
-		}
-		e.of.lost(err)
-	}
-	c.expected = nil
-}
-
-// lost settles t after the connection broke.
-func (t *transaction) lost(err error) {
+// lose settles t after the connection broke. What the server did is unknown only
+// if the last octet of the content left us.
+func (c *Client) lose(t *transaction, err error) {
 	one := RecipientResult{Err: err}
-	if t.mailErr == nil && t.committed { // also for those whose reply to RCPT is still due
+	if t.mailErr == nil && t.committed && c.link.handed >= t.end { // also for those whose reply to RCPT is still due
 		one.Fate = Unknown
 	}
 	t.failOpen(one)
@@ -175,7 +101,13 @@ func (c *Client) envelope(t *transaction, reset bool) error {
 }
 
 func (c *Client) onReset(r Reply) {
-	if !r.Positive() { // what state the server is in nobody knows
+	switch {
+	case r.Positive() && !c.windowed:
+	case r.Positive() && c.resetText == r.String():
+		c.release()
+	case len(c.held) > 0 && r.Code != CodeServiceNotAvailable: // is it the answer to the content?
+		c.doubt()
+	default: // what state the server is in nobody knows
 		c.end(c.refusal(StageReset, r))
 	}
 }
@@ -226,125 +158,45 @@ func (c *Client) onData(t *transaction, r Reply) {
 		return
 	}
 	e := c.refusal(StageData, r)
-	if r.Positive() { // 250 to DATA is nonsense, and it must not mean success
-		e.Err = because(ErrProtocol, errors.New("DATA was not answered with 354"))
-	}
-	t.dataErr = e
 	t.result.set(t.accepted, RecipientResult{Err: e, Reply: r})
+	if !r.Positive() {
+		return
+	}
+	// 250 to DATA is nonsense, must not mean success, and casts doubt on what was
+	// answered before it.
+	e.Err = because(ErrProtocol, errors.New("DATA was not answered with 354"))
+	if len(c.held) > 0 {
+		c.doubt()
+	}
+	c.end(e)
 }
 
 // onContent takes the answer to the end of the content.
 func (c *Client) onContent(t *transaction, r Reply) {
-	c.dirty = false
-	one := RecipientResult{Fate: Taken, Reply: r}
-	if !r.Positive() {
-		one = RecipientResult{Err: c.refusal(StageContent, r), Reply: r}
-	}
+	c.dirty = t.chunked && !r.Positive() // after a failed BDAT RSET is a must (RFC 3030 2)
 	t.result.Reply = r
-	if t.mailErr == nil {
-		t.result.set(t.accepted, one)
-	}
-	t.settle()
-}
-
-// offer says who writes to whom and asks for the content, in one group. After
-// it t is settled, or t.start is set and somebody wants the content.
-func (c *Client) offer(t *transaction) error {
-	if err := c.writeOffer(t); err != nil {
-		return c.giveUp(t, err)
-	}
-	if err := c.collect(nil); err != nil {
-		return err
-	}
-	return c.afterOffer(t)
-}
-
-func (c *Client) writeOffer(t *transaction) error {
-	if err := c.envelope(t, false); err != nil {
-		return err
-	}
-	if !c.pipelining() && len(t.accepted) == 0 {
-		return nil // MAIL or all RCPT were refused
-	}
-	return c.say(t, StageData, "DATA", func(r Reply) { c.onData(t, r) })
-}
-
-// afterOffer settles a transaction that nobody wants the content of. A server
-// that nevertheless asks for it gets a lone dot (RFC 2920 3.1).
-func (c *Client) afterOffer(t *transaction) error {
-	if c.broken != nil {
-		return c.giveUp(t, c.broken)
-	}
-	if t.start && len(t.accepted) == 0 {
-		err := c.say(t, StageContent, ".", func(Reply) { c.dirty = false })
-		if err == nil {
-			err = c.collect(nil)
-		}
+	if t.mailErr != nil || len(t.accepted) == 0 {
 		t.settle()
-		return err
+		return
 	}
-	if !t.start {
+	switch {
+	case !r.Positive():
+		t.result.set(t.accepted, RecipientResult{Err: c.refusal(StageContent, r), Reply: r})
 		t.settle()
+	case strayed(r):
+		e := c.refusal(StageContent, r)
+		e.Err = because(ErrProtocol, errors.New("that is no answer to a message"))
+		t.result.set(t.accepted, RecipientResult{Fate: Unknown, Err: c.end(e), Reply: r})
+		t.settle()
+	default:
+		t.result.set(t.accepted, RecipientResult{Fate: Taken, Reply: r})
+		c.hold(t)
 	}
-	return nil
 }
 
-// giveUp settles t, and all that had replies due, after err.
-func (c *Client) giveUp(t *transaction, err error) error {
-	t.lost(err)
-	c.abandon(err, false)
-	return err
-}
-
-// content writes the message and its end; it does not flush. A message that
-// cannot be read ends the connection, since half of it is on the wire.
-func (c *Client) content(t *transaction) error {
-	c.link.say('>', fmt.Sprintf("[%d octets of message]", t.msg.Size()))
-	d := newDotWriter(c.link.w)
-	err := copyContent(d, t.msg)
-	if err == nil {
-		t.committed = true
-		c.dirty = false // content ends a transaction, whatever the answer
-		err = d.Close()
-	}
-	return c.contentWritten(t, err)
-}
-
-// chunk writes the message as one BDAT command (RFC 3030); it does not flush.
-func (c *Client) chunk(t *transaction) error {
-	line := fmt.Sprintf("BDAT %d LAST", t.msg.Size())
-	if err := c.link.writeLine(line, line); err != nil {
-		return c.contentWritten(t, err)
-	}
-	c.dirty = true // a failed BDAT leaves a state that only RSET ends
-	t.committed = true
-	return c.contentWritten(t, copyContent(c.link.w, t.msg))
-}
-
-func (c *Client) contentWritten(t *transaction, err error) error {
-	if err == nil {
-		if t.job != nil && t.job.tx.Committed != nil {
-			t.job.tx.Committed()
-		}
-		c.pending++
-		c.await(expectation{stage: StageContent, within: contentTimeoutFactor * c.cfg.commandTimeout(), of: t,
-			on: func(r Reply) { c.onContent(t, r) }})
-		return nil
-	}
-	t.committed = false
-	if errors.Is(err, ErrMessage) {
-		e := &Error{Stage: StageContent, Host: c.name, Err: err}
-		c.end(c.failure(StageContent, because(ErrDisconnected, errors.New("the connection was closed within a message"))))
-		return c.giveUp(t, e)
-	}
-	return c.giveUp(t, c.end(c.interrupted(err)))
-}
-
-// interrupted is the error for a connection that broke while content was being
-// written; the server may have said why.
-func (c *Client) interrupted(err error) error {
-	if r, ok := c.link.lastWords(); ok && !r.Positive() && r.Code != CodeStartInput && strings.TrimSpace(r.Text()) != "" {
-		return c.refusal(StageContent, r)
-	}
-	return c.failure(StageContent, c.link.fail(err))
+// strayed reports a positive reply that answers another command than the end of
+// a content: to QUIT, AUTH or HELP, or about an address (RFC 3463 3.2). Replies
+// and commands are out of step then, and what became of the message is unknown.
+func strayed(r Reply) bool {
+	return r.Code/10 == 21 || r.Code/10 == 22 || r.Code/10 == 23 || r.Enhanced[0] == 2 && r.Enhanced[1] == 1
 }

@@ -18,10 +18,19 @@ func (d *drain) daringSoon(t *transaction) bool {
 // windowed keeps up to d.window messages in flight: RSET, MAIL, RCPT and BDAT
 // LAST of each, replies matched in order. RSET in front is not optional: Exim
 // takes a MAIL that follows a failed message without it for part of that message,
-// and would send the next one under its sender. It returns a transaction that was
-// taken but not begun, if any.
+// and would send the next one under its sender. And its answer shows that replies
+// and commands still match: see hold. It returns a transaction that was taken but
+// not begun, if any.
 func (d *drain) windowed(ctx context.Context, t *transaction) *transaction {
 	c := d.c
+	if c.resetText == "" { // by itself, so that it is surely the answer to this
+		r, err := c.reset()
+		if err != nil {
+			d.surprised = true
+			return t // run will see whether the connection is lost
+		}
+		c.resetText = r.String()
+	}
 	c.windowed = true
 	defer func() { c.windowed = false }()
 	var flying []*transaction
@@ -33,7 +42,7 @@ func (d *drain) windowed(ctx context.Context, t *transaction) *transaction {
 		flying = flying[1:]
 	}
 	for t != nil && c.broken == nil {
-		for len(flying) > 0 && (len(flying) >= d.window || octets+t.msg.Size() > windowOctets) {
+		for len(flying) > 0 && (len(flying) >= d.window || octets+t.msg.Size() > windowOctets || c.pending+len(t.who) > windowReplies) {
 			land()
 		}
 		if !d.daring(t) || c.broken != nil {

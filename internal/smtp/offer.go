@@ -1,0 +1,103 @@
+package smtp
+
+import (
+	"errors"
+	"fmt"
+)
+
+// offer says who writes to whom and asks for the content, in one group. After
+// it t is settled, or t.start is set and somebody wants the content.
+func (c *Client) offer(t *transaction) error {
+	if err := c.writeOffer(t); err != nil {
+		return c.giveUp(t, err)
+	}
+	if err := c.collect(nil); err != nil {
+		return err
+	}
+	return c.afterOffer(t)
+}
+
+func (c *Client) writeOffer(t *transaction) error {
+	if err := c.envelope(t, false); err != nil {
+		return err
+	}
+	if !c.pipelining() && len(t.accepted) == 0 {
+		return nil // MAIL or all RCPT were refused
+	}
+	return c.say(t, StageData, "DATA", func(r Reply) { c.onData(t, r) })
+}
+
+// afterOffer settles a transaction that nobody wants the content of. A server
+// that nevertheless asks for it gets a lone dot (RFC 2920 3.1).
+func (c *Client) afterOffer(t *transaction) error {
+	if c.broken != nil {
+		return c.giveUp(t, c.broken)
+	}
+	if t.start && len(t.accepted) == 0 {
+		err := c.say(t, StageContent, ".", func(Reply) { c.dirty = false })
+		if err == nil {
+			err = c.collect(nil)
+		}
+		t.settle()
+		return err
+	}
+	if !t.start {
+		t.settle()
+	}
+	return nil
+}
+
+// giveUp settles t, and all that had replies due, after err.
+func (c *Client) giveUp(t *transaction, err error) error {
+	c.abandon(err, false)
+	c.lose(t, err)
+	return err
+}
+
+// content writes the message and its end; it does not flush. A message that
+// cannot be read ends the connection, since half of it is on the wire.
+func (c *Client) content(t *transaction) error {
+	if err := c.quiet(StageContent); err != nil { // a reply too many would be taken for the answer
+		return c.giveUp(t, err)
+	}
+	c.link.say('>', fmt.Sprintf("[%d octets of message]", t.msg.Size()))
+	d := newDotWriter(c.link.w)
+	err := copyContent(d, t.msg)
+	if err == nil {
+		c.dirty = false // content ends a transaction, whatever the answer
+		err = d.Close()
+	}
+	return c.contentWritten(t, err)
+}
+
+// chunk writes the message as one BDAT command (RFC 3030); it does not flush.
+func (c *Client) chunk(t *transaction) error {
+	t.chunked = true
+	line := fmt.Sprintf("BDAT %d LAST", t.msg.Size())
+	err := c.link.writeLine(line, line)
+	if err == nil {
+		err = copyContent(c.link.w, t.msg)
+	}
+	return c.contentWritten(t, err)
+}
+
+func (c *Client) contentWritten(t *transaction, err error) error {
+	if err == nil {
+		t.committed, t.end = true, c.link.written()
+		if t.job != nil && t.job.tx.Committed != nil {
+			t.job.tx.Committed()
+		}
+		c.pending++
+		c.await(expectation{stage: StageContent, within: contentTimeoutFactor * c.cfg.commandTimeout(), of: t,
+			on: func(r Reply) { c.onContent(t, r) }})
+		return nil
+	}
+	if !errors.Is(err, ErrMessage) {
+		return c.giveUp(t, c.stopped(StageContent, err))
+	}
+	if c.windowed { // what is in flight before it is none of its business
+		_ = c.collect(nil) // in the transactions and in broken
+	}
+	c.end(c.failure(StageContent, because(ErrDisconnected, errors.New("the connection was closed within a message"))))
+	return c.giveUp(t, &Error{Stage: StageContent, Host: c.name, Err: err})
+}
