@@ -75,6 +75,9 @@ type Config struct {
 	// Trace sees every line of the dialogue without its CRLF, '>' from us and
 	// '<' from the server, and '*' for events; secrets and content are replaced.
 	Trace func(direction byte, line string)
+	// Progress is told each step of Dial that has worked (StageResolve,
+	// StageConnect, StageTLS, StageAuth) and what is worth knowing of it.
+	Progress func(step Stage, what string)
 	// Resolver defaults to the system's.
 	Resolver Resolver
 }
@@ -123,6 +126,12 @@ func (c *Config) resolver() Resolver {
 		return c.Resolver
 	}
 	return net.DefaultResolver
+}
+
+func (c *Config) progress(step Stage, what string) {
+	if c.Progress != nil {
+		c.Progress(step, printable(what))
+	}
 }
 
 // wantsLogin reports whether anything to log in with was given.

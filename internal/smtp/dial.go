@@ -210,6 +210,7 @@ func open(ctx context.Context, cfg Config, t target, conn net.Conn) (*Client, er
 	c.link = newLink(conn, cfg.commandTimeout(), cfg.Trace)
 	defer c.begin(ctx)()
 	c.link.say('*', "connected to "+c.where(t))
+	cfg.progress(StageConnect, c.where(t))
 	if t.tls == Implicit {
 		secure, err := c.handshake(ctx, conn)
 		if err != nil {
@@ -273,6 +274,9 @@ func (c *Client) prepare(ctx context.Context) error {
 		return nil
 	}
 	_, err := c.login(ctx)
+	if err == nil {
+		c.cfg.progress(StageAuth, c.auth)
+	}
 	return err
 }
 

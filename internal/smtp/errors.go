@@ -44,6 +44,8 @@ var (
 
 	// ErrTLS is a failure to secure the connection: not offered, bad certificate.
 	ErrTLS = errors.New("smtp: TLS failed")
+	// ErrCertificate is a certificate that is not good enough; also ErrTLS.
+	ErrCertificate = errors.New("smtp: certificate not accepted")
 	// ErrNotOffered is STARTTLS that has to be and is not offered.
 	ErrNotOffered = errors.New("smtp: STARTTLS is not offered")
 	// ErrNotSupported is something that the message needs and the server lacks.
@@ -178,19 +180,27 @@ func (e *Error) Temporary() bool {
 	if e.Code > 0 {
 		return e.Code/100 != 5
 	}
+	return !hopelessly(e.Err)
+}
+
+// hopelessly reports what no other attempt can change.
+func hopelessly(err error) bool {
 	for _, forever := range []error{ErrNotSupported, ErrUTF8, ErrTooLarge, ErrInvalid, ErrNoSender, ErrNoRecipients} {
-		if errors.Is(e.Err, forever) {
-			return false
+		if errors.Is(err, forever) {
+			return true
 		}
 	}
-	return true
+	return false
 }
 
 // Temporary reports whether trying again can help after err; for an error that
 // says nothing about it, it can.
 func Temporary(err error) bool {
 	var t interface{ Temporary() bool }
-	return !errors.As(err, &t) || t.Temporary()
+	if errors.As(err, &t) {
+		return t.Temporary()
+	}
+	return !hopelessly(err)
 }
 
 // RecipientsError says that every recipient was refused.

@@ -40,7 +40,6 @@ type model struct {
 
 	from     string
 	to       []string
-	chunks   []byte
 	inData   bool
 	commands []string
 	taken    []taken

@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -67,6 +68,7 @@ func (cfg Config) look(ctx context.Context, host string) ([]target, error) {
 	if err != nil {
 		return nil, resolveError(host, err)
 	}
+	cfg.progress(StageResolve, host+" is served by "+strings.Trim(fmt.Sprint(found), "[]"))
 	return found, cfg.checkNames(ascii, found)
 }
 
@@ -182,7 +184,9 @@ func (cfg Config) addresses(ctx context.Context, t target) ([]netip.Addr, error)
 	if err != nil {
 		return nil, resolveError(t.host, err)
 	}
-	return alternate(addrs), nil
+	addrs = alternate(addrs)
+	cfg.progress(StageResolve, t.host+" is "+strings.Trim(fmt.Sprint(addrs), "[]"))
+	return addrs, nil
 }
 
 // alternate puts IPv6 and IPv4 addresses in turns, beginning with the family

@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"strings"
@@ -78,7 +79,7 @@ func (c *Config) pin(t *tls.Config) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("the certificate's fingerprint is %s, which is not one of those expected", hex.EncodeToString(sum[:]))
+		return because(ErrCertificate, fmt.Errorf("the certificate's fingerprint is %s, which is not one of those expected", hex.EncodeToString(sum[:])))
 	}
 	return nil
 }
@@ -110,14 +111,20 @@ func (c *Client) handshake(ctx context.Context, conn net.Conn) (net.Conn, error)
 // tlsCause makes the commonest failures say what can be done.
 func tlsCause(err error, name string) error {
 	var unknown x509.UnknownAuthorityError
+	var certificate *tls.CertificateVerificationError
 	var record tls.RecordHeaderError
+	var op *net.OpError
 	switch {
 	case isTimeout(err):
 		return because(ErrTimeout, errors.New("the TLS handshake took too long"))
 	case errors.As(err, &unknown):
-		return fmt.Errorf("certificate of %s: %w", name, err)
+		return because(ErrCertificate, fmt.Errorf("certificate of %s: %w", name, err))
+	case errors.As(err, &certificate):
+		return because(ErrCertificate, err)
 	case errors.As(err, &record):
-		return errors.New("the server does not speak TLS there (a port for STARTTLS?)")
+		return fmt.Errorf("the server does not speak TLS there (a port for STARTTLS?): %w", err)
+	case errors.Is(err, io.EOF), errors.As(err, &op) && (op.Op == "read" || op.Op == "write"):
+		return because(ErrDisconnected, fmt.Errorf("the connection was lost in the handshake: %w", err))
 	}
 	return err
 }
@@ -162,7 +169,9 @@ func (c *Client) startTLS(ctx context.Context) (Reply, error) {
 
 func (c *Client) traceTLS() {
 	if s := c.tlsState(); s != nil {
-		c.link.say('*', tls.VersionName(s.Version)+" "+tls.CipherSuiteName(s.CipherSuite))
+		what := tls.VersionName(s.Version) + " " + tls.CipherSuiteName(s.CipherSuite)
+		c.link.say('*', what)
+		c.cfg.progress(StageTLS, what)
 	}
 }
 
