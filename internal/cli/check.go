@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"strings"
@@ -82,7 +84,9 @@ func (a *app) checkOne(ctx context.Context, cfg *config.Config, r *relay.Relay, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
-	c, err := r.Check(ctx, g.host)
+	sc := r.SMTP(g.host)
+	sc.Progress = a.passed(g.host)
+	c, err := smtp.Dial(ctx, sc)
 	if err != nil {
 		return a.stepFailed(cfg, err)
 	}
@@ -95,23 +99,46 @@ func (a *app) checkOne(ctx context.Context, cfg *config.Config, r *relay.Relay, 
 	return a.checkEnvelope(ctx, cfg, sel, g, c)
 }
 
-// connected tells what Dial has shown to work.
+// passed tells of a step as soon as it has worked, so that a failure is seen
+// after all that is well.
+func (a *app) passed(h *config.Smarthost) func(smtp.Stage, string) {
+	return func(stage smtp.Stage, what string) {
+		switch stage {
+		case smtp.StageResolve:
+			a.step("name", "%s", what)
+		case smtp.StageConnect:
+			a.step("connection", "%s", what)
+		case smtp.StageTLS:
+			a.step("TLS", "%s%s", what, verified(h))
+		case smtp.StageAuth:
+			a.step("login", "%s as %s", what, h.Username)
+		}
+	}
+}
+
+// connected tells what was not done, and whose certificate it was.
 func (a *app) connected(h *config.Smarthost, c *smtp.Client) {
 	info, err := c.Info()
 	if err != nil {
 		return
 	}
-	a.step("connection", "%s", info.Relay())
 	if info.TLS == nil {
 		a.step("TLS", "none")
 	} else {
-		a.step("TLS", "%s, certificate of %s%s", info.Cipher(), subject(info.TLS), verified(h))
+		a.step("certificate", "of %s, valid until %s", subject(info.TLS), a.validity(info.TLS))
 	}
 	if info.Mechanism == "" {
 		a.step("login", "none configured")
-	} else {
-		a.step("login", "%s as %s", info.Mechanism, h.Username)
 	}
+}
+
+// validity is the last day of the server's certificate.
+func (a *app) validity(s *tls.ConnectionState) string {
+	if len(s.PeerCertificates) == 0 {
+		return "never"
+	}
+	c := describe(s.PeerCertificates[0])
+	return c.NotAfter.Format(time.DateOnly) + a.ageOf(c)
 }
 
 func verified(h *config.Smarthost) string {
@@ -163,6 +190,9 @@ func (a *app) stepFailed(cfg *config.Config, err error) int {
 	}
 	a.step(stage, "FAILED: %s", strings.TrimPrefix(err.Error(), "smtp: "))
 	h := hint(cfg, err)
+	if h == "" {
+		h = remedy(cfg, err)
+	}
 	if h == "" && stage == "connection" {
 		h = "check host, port and tls, and that a firewall lets this host connect"
 	}
@@ -170,6 +200,30 @@ func (a *app) stepFailed(cfg *config.Config, err error) int {
 		a.say("%s", h)
 	}
 	return statusOfError(err)
+}
+
+// remedy is what to change when a set-up is being tried, beyond what hint knows.
+func remedy(cfg *config.Config, err error) string {
+	file := cfg.Path
+	if file == "" {
+		file = "the environment"
+	}
+	var name x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	switch {
+	case errors.As(err, &name) && name.Certificate != nil && len(name.Certificate.DNSNames) > 0:
+		return fmt.Sprintf("if this is the right server, set server_name = %q in %s", name.Certificate.DNSNames[0], file)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "the server's certificate is out of date (or this host's clock is wrong): have it renewed"
+	case errors.Is(err, smtp.ErrCertificate):
+		return "if this is the right server, set fingerprint in " + file + " to what --server-info shows"
+	case errors.As(err, &record):
+		return `set tls = "starttls" in ` + file + ", or the port for implicit TLS, 465"
+	case errors.Is(err, smtp.ErrTimeout):
+		return "check host, port and tls, and that a firewall lets this host connect"
+	}
+	return ""
 }
 
 // said is the server's answer, or what went wrong.

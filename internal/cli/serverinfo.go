@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -28,6 +29,8 @@ type serverReport struct {
 	Capabilities []string      `json:"capabilities"`
 	Mechanisms   []string      `json:"mechanisms"`
 	MaxSize      int64         `json:"max_size"`
+	Verified     bool          `json:"verified"` // the certificate is good as configured
+	Problem      string        `json:"problem"`  // why it is not
 }
 
 type certificate struct {
@@ -71,7 +74,7 @@ func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, 
 	sc.Username, sc.Secret, sc.Token, sc.Auth = "", nil, nil, nil
 	c, err := smtp.Dial(ctx, sc)
 	verdict := error(nil)
-	if isCertificate(err) {
+	if errors.Is(err, smtp.ErrCertificate) {
 		verdict = err
 		sc.Insecure, sc.Fingerprints = true, nil
 		c, err = smtp.Dial(ctx, sc)
@@ -85,6 +88,10 @@ func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, 
 		return a.stepFailed(cfg, err)
 	}
 	report.Smarthost = h.Label()
+	report.Verified = report.TLS != "" && h.Verify && verdict == nil
+	if verdict != nil {
+		report.Problem = said(verdict)
+	}
 	if st := a.printServer(o, report, len(cfg.Smarthosts) > 1); st != exOK {
 		return st
 	}
@@ -94,18 +101,13 @@ func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, 
 	return exOK
 }
 
-// isCertificate reports a certificate that did not verify.
-func isCertificate(err error) bool {
-	return err != nil && statusOfError(err) == exUnavailable && strings.Contains(err.Error(), "certificate")
-}
-
 func reportServer(c *smtp.Client) (*serverReport, error) {
 	info, err := c.Info()
 	if err != nil {
 		return nil, err
 	}
 	r := &serverReport{Server: info.Server, Address: info.Remote.String(), Greeting: c.Greeting().String(),
-		Capabilities: c.Extensions().Names(), Mechanisms: c.AuthMechanisms(), MaxSize: c.Extensions().MaxSize()}
+		Certificates: []certificate{}, Capabilities: c.Extensions().Names(), Mechanisms: c.AuthMechanisms(), MaxSize: c.Extensions().MaxSize()}
 	if info.TLS != nil {
 		r.TLS = tls.VersionName(info.TLS.Version)
 		r.Cipher = tls.CipherSuiteName(info.TLS.CipherSuite)
