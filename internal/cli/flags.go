@@ -29,7 +29,7 @@ type flag struct {
 // flags are all options that are known. What Sendmail, Postfix or Exim know and
 // we have no use for is accepted and does nothing.
 func flags() []flag {
-	return slices.Concat(longFlags(), messageFlags(), envelopeFlags(), modeFlags(), ignoredFlags())
+	return slices.Concat(longFlags(), textFlags(), messageFlags(), envelopeFlags(), modeFlags(), ignoredFlags())
 }
 
 func longFlags() []flag {

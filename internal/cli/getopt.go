@@ -43,7 +43,10 @@ func parse(argv []string) (*options, error) {
 	if err := p.options(); err != nil {
 		return nil, err
 	}
-	return o, o.finish(p.rest, p.dashes)
+	if err := o.finish(p.rest, p.dashes); err != nil {
+		return nil, err
+	}
+	return o, o.checkText()
 }
 
 // parser takes options off the front of rest.

@@ -117,6 +117,8 @@ func (a *app) run(ctx context.Context) int {
 		return a.verify(ctx, o)
 	case modeCheck:
 		return a.check(ctx, o)
+	case modeDigest:
+		return a.digest(ctx, o)
 	case modeServerInfo:
 		return a.serverInfo(ctx, o)
 	case modeImport:
@@ -148,10 +150,10 @@ func (a *app) fail(status int, err error) int {
 }
 
 // asksForDialogue reports a -b mode other than -bm: such a caller waits for us
-// to speak, so its input must not be waited for.
+// to speak, so its input must not be waited for. That of --digest has no end.
 func (a *app) asksForDialogue() bool {
 	for _, arg := range a.argv[min(1, len(a.argv)):] {
-		if strings.HasPrefix(arg, "-b") && arg != "-bm" {
+		if strings.HasPrefix(arg, "-b") && arg != "-bm" || strings.HasPrefix(arg, "--digest") {
 			return true
 		}
 	}

@@ -1,8 +1,11 @@
 package cli
 
 import (
+	"regexp"
 	"strings"
 	"time"
+
+	"postern/internal/digest"
 )
 
 // mode is what a run is for.
@@ -23,6 +26,7 @@ const (
 	modeCheck
 	modeServerInfo
 	modeImport
+	modeDigest // --digest
 )
 
 // options is a parsed command line.
@@ -45,6 +49,13 @@ type options struct {
 	ret        string // FULL or HDRS
 	envid      string
 	delivery   byte // i, b, q, d, or 0
+
+	text       bool            // all of the input is text, there is no header in it
+	subject    *digest.Subject // nil if not given
+	every      time.Duration   // of --digest
+	digestSize int
+	match      *regexp.Regexp
+	tee        bool
 
 	interval time.Duration // of -q15m; 0: once
 	filters  []filter

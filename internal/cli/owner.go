@@ -41,21 +41,21 @@ func alive(o spool.Owner) (alive, known bool) {
 func machine() string {
 	name, _ := os.Hostname() // without one the rest has to tell hosts apart
 	id, _ := os.ReadFile("/etc/machine-id")
-	return digest(name + "\n" + string(id))
+	return hashed(name + "\n" + string(id))
 }
 
 func boot() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // not on every system
-	return digest(string(id))
+	return hashed(string(id))
 }
 
 // space is the namespace that process numbers belong to.
 func space() string {
 	ns, _ := os.Readlink("/proc/self/ns/pid") // not on every system
-	return digest(ns)
+	return hashed(ns)
 }
 
-func digest(s string) string {
+func hashed(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return strings.ToLower(base32.HexEncoding.EncodeToString(sum[:5]))
 }

@@ -85,12 +85,7 @@ func (a *app) submit(ctx context.Context, o *options) int {
 	}
 	s, err := a.receive(o, cfg)
 	if err != nil {
-		var f *fault
-		if !errors.As(err, &f) {
-			f = &fault{exSoftware, err}
-		}
-		a.log.Refused(f.Error(), f.status)
-		return a.fail(f.status, f)
+		return a.refuse(err)
 	}
 	defer s.close()
 	if o.dryRun {
@@ -104,10 +99,20 @@ func (a *app) submit(ctx context.Context, o *options) int {
 	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(ctx, s))
 }
 
+// refuse says why nothing is sent. err is a *fault, or a surprise.
+func (a *app) refuse(err error) int {
+	var f *fault
+	if !errors.As(err, &f) {
+		f = &fault{exSoftware, err}
+	}
+	a.log.Refused(f.Error(), f.status)
+	return a.fail(f.status, f)
+}
+
 // receive reads the message to its end, whatever is wrong, and makes what is to
 // be sent of it. Its errors are *fault.
 func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
-	block, body, err := a.read(message.NewInput(a.in, o.ignoreDots))
+	block, body, err := a.input(o)
 	if err != nil {
 		a.drain()
 		return nil, err
@@ -118,6 +123,14 @@ func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
 		return nil, errors.Join(err, body.Close())
 	}
 	return a.complete(g, domain, block, body), nil
+}
+
+// input is what stands on standard input: a message, or text without a header.
+func (a *app) input(o *options) (*headers.Block, *message.Body, error) {
+	if o.text {
+		return a.readText(o)
+	}
+	return a.read(message.NewInput(a.in, o.ignoreDots))
 }
 
 // read takes a message apart. Its errors are *fault; r is not drained then.
