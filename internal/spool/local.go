@@ -17,6 +17,9 @@ type Local struct {
 	dir  fs.FileMode
 	file fs.FileMode
 	gid  int // of a spool that a group shares, else -1
+
+	self  *os.File // the directory
+	walks bool     // openat2(2) is worth trying
 }
 
 // OpenLocal opens a directory, and makes it if its parent is there. If the group
@@ -34,7 +37,11 @@ func OpenLocal(dir string) (*Local, error) {
 	if err != nil {
 		return nil, errors.Join(err, root.Close())
 	}
-	l := &Local{root: root, dir: 0o700, file: 0o600, gid: -1}
+	self, err := root.Open(".")
+	if err != nil {
+		return nil, errors.Join(err, root.Close())
+	}
+	l := &Local{root: root, dir: 0o700, file: 0o600, gid: -1, self: self, walks: true}
 	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().Perm()&0o020 != 0 {
 		l.dir, l.file, l.gid = 0o770|fs.ModeSetgid, 0o660, int(stat.Gid)
 	}
@@ -79,7 +86,7 @@ func (l *Local) share(f *os.File, mode fs.FileMode) error {
 }
 
 // Close gives the directory up.
-func (l *Local) Close() error { return l.root.Close() }
+func (l *Local) Close() error { return errors.Join(l.self.Close(), l.root.Close()) }
 
 // Mkdir implements FS.
 func (l *Local) Mkdir(name string) error {
@@ -119,15 +126,6 @@ func (l *Local) Append(name string) (File, error) {
 	return f, err
 }
 
-// Open implements FS.
-func (l *Local) Open(name string) (Source, error) {
-	f, info, err := l.open(name, os.O_RDONLY)
-	if err != nil {
-		return nil, err
-	}
-	return localSource{f, info.Size()}, nil
-}
-
 // open opens a plain file. Opening a pipe could take for ever, and a link leads to
 // what is not ours. Whoever may write in the directory can put one in the place
 // of a file at any time, so what was opened is compared with what is there.
@@ -149,28 +147,11 @@ func (l *Local) open(name string, flag int) (*os.File, fs.FileInfo, error) {
 	return f, info, nil
 }
 
-type localSource struct {
-	*os.File
-	size int64
-}
-
-func (s localSource) Size() int64 { return s.size }
-
 // Rename implements FS.
 func (l *Local) Rename(from, to string) error { return l.root.Rename(from, to) }
 
 // Remove implements FS.
 func (l *Local) Remove(name string) error { return l.root.Remove(name) }
-
-// List implements FS.
-func (l *Local) List(dir string) ([]fs.DirEntry, error) {
-	d, err := l.root.Open(dir)
-	if err != nil {
-		return nil, err
-	}
-	entries, err := d.ReadDir(-1)
-	return entries, errors.Join(err, d.Close())
-}
 
 // SyncDir implements FS.
 func (l *Local) SyncDir(dir string) error {

@@ -2,11 +2,14 @@ package spool
 
 import (
 	"bytes"
+	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
+	"strconv"
 	"time"
 )
 
@@ -77,10 +80,10 @@ func parseLine(line []byte) (*State, error) {
 	rest, ok := bytes.CutPrefix(line, []byte(linePrefix))
 	version, rest, ok2 := bytes.Cut(rest, []byte(" "))
 	sum, text, ok3 := bytes.Cut(rest, []byte(" "))
-	if !ok || !ok2 || !ok3 || string(sum) != fmt.Sprintf("%08x", crc32.Checksum(text, castagnoli())) {
+	if !ok || !ok2 || !ok3 || !isChecksum(sum, crc32.Checksum(text, castagnoli())) {
 		return nil, ErrDamaged
 	}
-	if string(version) != fmt.Sprint(stateVersion) {
+	if string(version) != strconv.Itoa(stateVersion) {
 		return nil, ErrVersion
 	}
 	s := &State{}
@@ -88,6 +91,13 @@ func parseLine(line []byte) (*State, error) {
 		return nil, ErrDamaged
 	}
 	return s, nil
+}
+
+// isChecksum reports whether text is sum as line writes it.
+func isChecksum(text []byte, sum uint32) bool {
+	var raw [4]byte
+	binary.BigEndian.PutUint32(raw[:], sum)
+	return string(text) == hex.EncodeToString(raw[:])
 }
 
 const (
