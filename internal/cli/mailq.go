@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"runtime"
+	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/internal/relay"
@@ -31,18 +35,16 @@ func (a *app) queueList(o *options) int {
 	}
 	out := bufio.NewWriter(a.out)
 	l := &listing{w: out, json: o.jsonList}
-	for _, e := range all {
-		state, err := q.Spool.Read(e)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has moved on
-		}
-		if err != nil {
+	readAll(q.Spool, all, func(e spool.Entry, state *spool.State, err error) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has moved on
+		case err != nil:
 			a.say("%s: %v", e.ID, err)
 			status = exDataErr
-			continue
+		default:
+			l.message(e, state)
 		}
-		l.message(e, state)
-	}
+	})
 	for _, s := range strangers {
 		a.say("%s: %s; it is left alone", s.Name, s.Reason)
 	}
@@ -56,6 +58,29 @@ func (a *app) queueList(o *options) int {
 		return a.fail(exIOErr, err)
 	}
 	return status
+}
+
+// readAll reads states on all processors and hands them on in order, some
+// hundred at a time.
+func readAll(s *spool.Spool, all []spool.Entry, each func(spool.Entry, *spool.State, error)) {
+	const most = 512
+	var states [most]*spool.State
+	var errs [most]error
+	for some := range slices.Chunk(all, most) {
+		var next atomic.Int64
+		var readers sync.WaitGroup
+		for range min(runtime.GOMAXPROCS(0), len(some)) {
+			readers.Go(func() {
+				for i := next.Add(1) - 1; i < int64(len(some)); i = next.Add(1) - 1 {
+					states[i], errs[i] = s.Read(some[i])
+				}
+			})
+		}
+		readers.Wait()
+		for i, e := range some {
+			each(e, states[i], errs[i])
+		}
+	}
 }
 
 func (a *app) emptyQueue(o *options) int {
