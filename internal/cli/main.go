@@ -11,7 +11,9 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -47,6 +49,7 @@ type app struct {
 	out    io.Writer
 	err    io.Writer
 	getenv func(string) string
+	host   func() string // this host's full name
 	now    func() time.Time
 	log    *maillog.Logger
 	// privileged is set when we run with more rights than our caller: then
@@ -63,11 +66,15 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	a := &app{
 		name: name, argv: argv, in: in, out: out, err: errw, now: time.Now,
 		getenv:     os.Getenv,
+		host:       sync.OnceValue(fullHostname),
 		privileged: os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid(),
 	}
 	if a.privileged {
 		dropTrust()
 	}
+	// Most runs end before there is anything worth collecting; the others may
+	// hold some megabytes more.
+	debug.SetGCPercent(400)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer func() { a.log.Close() }()

@@ -33,7 +33,7 @@ func (a *app) queue(cfg *config.Config, r *relay.Relay) (*relay.Queue, error) {
 		return nil, err
 	}
 	return &relay.Queue{Relay: r, Spool: s, Random: rand.Float64, NewID: newID,
-		Domain: mailDomain(cfg, fullHostname()), Readdress: a.readdress(cfg, mailDomain(cfg, fullHostname()))}, nil
+		Domain: mailDomain(cfg, a.host()), Readdress: a.readdress(cfg, mailDomain(cfg, a.host()))}, nil
 }
 
 // openQueue is queue for the commands that look at it or run it. Without any

@@ -93,7 +93,7 @@ func (a *app) named(o *options, cfg *config.Config, domain string) (addressees, 
 
 // expander knows the alias file and the names of this host.
 func (a *app) expander(cfg *config.Config, domain string) *aliases.Expander {
-	x := &aliases.Expander{Domain: domain, Hosts: hostNames()}
+	x := &aliases.Expander{Domain: domain, Hosts: a.hostNames()}
 	if cfg.Aliases == "" {
 		return x
 	}
@@ -113,8 +113,8 @@ func (a *app) expander(cfg *config.Config, domain string) *aliases.Expander {
 }
 
 // hostNames are the names that programs have for this host.
-func hostNames() []string {
-	names := []string{"localhost", "localhost.localdomain", fullHostname()}
+func (a *app) hostNames() []string {
+	names := []string{"localhost", "localhost.localdomain", a.host()}
 	if short, err := os.Hostname(); err == nil {
 		names = append(names, short)
 	}
@@ -207,7 +207,7 @@ func (a *app) checkAliases(o *options) int {
 	if cfg.Aliases == "" {
 		return exOK
 	}
-	x := a.expander(cfg, mailDomain(cfg, fullHostname()))
+	x := a.expander(cfg, mailDomain(cfg, a.host()))
 	t, err := x.Table()
 	if err != nil {
 		return a.fail(statusOfBad([]error{err}), err)
@@ -224,7 +224,7 @@ func (a *app) aliasState(cfg *config.Config) string {
 	if cfg.Aliases == "" {
 		return "none configured"
 	}
-	x := a.expander(cfg, mailDomain(cfg, fullHostname()))
+	x := a.expander(cfg, mailDomain(cfg, a.host()))
 	t, err := x.Table()
 	if err != nil {
 		return "FAILED: " + err.Error() + " (mail for local names is refused)"

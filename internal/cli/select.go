@@ -27,7 +27,7 @@ type selected struct {
 // selection is nil when there is no sender to choose by. What is no address is
 // reported, and is in the status.
 func (a *app) selection(o *options, cfg *config.Config, r *relay.Relay) (*selection, int) {
-	domain := mailDomain(cfg, fullHostname())
+	domain := mailDomain(cfg, a.host())
 	sender, null, err := envelopeSender(o, cfg, a.caller(), domain)
 	if err != nil {
 		return nil, a.fail(exDataErr, err)

@@ -42,7 +42,7 @@ func (a *app) smtpIn(ctx context.Context, o *options) int {
 	defer closeTrace()
 	// A caller that does not read our answers still gets its mail sent.
 	signal.Ignore(syscall.SIGPIPE)
-	host := fullHostname()
+	host := a.host()
 	h := &directHandler{inbound: inbound{a, cfg, mailDomain(cfg, host), o.fullName}, o: o, trace: trace}
 	s := smtpd.New(ctx, smtpd.Options{Host: host, Domain: h.domain, Now: a.now, MaxRecipients: maxRecipients,
 		Open: func(smtpd.Peer) (smtpd.Handler, error) { return h, nil }, Warn: a.log.Warning})

@@ -117,7 +117,7 @@ func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
 		a.drain()
 		return nil, err
 	}
-	domain := mailDomain(cfg, fullHostname())
+	domain := mailDomain(cfg, a.host())
 	g, err := a.given(o, cfg, block, domain)
 	if err != nil {
 		return nil, errors.Join(err, body.Close())
