@@ -79,7 +79,11 @@ func (d *decoder) clash(key string, others ...string) {
 
 // checkWhere wants one way to reach the server.
 func (d *decoder) checkWhere(h *Smarthost) {
+	if h.RedirectTo != "" && h.Capture != "" {
+		d.fault("smarthost.redirect_to", "contradicts capture", "keep one of them")
+	}
 	switch {
+	case h.Capture != "":
 	case h.Socket != "":
 		d.clash("socket", given(h, "host", "lookup", "port", "proxy", "connect_command")...)
 	case len(h.ConnectCommand) > 0:
@@ -152,7 +156,7 @@ func remote(host string) bool {
 // resolve makes every path relative to the directory of the file.
 func (s *hostSettings) resolve(dir string) {
 	h := s.Smarthost
-	for _, p := range []*string{&h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &s.password.file, &s.token.file} {
+	for _, p := range []*string{&h.CAFile, &h.ClientCert, &h.ClientKey, &h.Socket, &h.Capture, &s.password.file, &s.token.file} {
 		resolve(dir, p)
 	}
 }

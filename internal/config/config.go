@@ -28,6 +28,7 @@ type Config struct {
 	// Postmaster gets what cannot go back to its sender; "" for nobody.
 	Postmaster string
 	Smarthosts []*Smarthost // at least one, in the order of the file
+	Headers    Headers
 	Spool      Spool
 	Log        Log
 	Warnings   []string // for the user to see; none stops a delivery
@@ -69,6 +70,8 @@ type Smarthost struct {
 	RequireTLS  bool
 	MailOptions []string // esmtp-params
 	RcptOptions []string
+
+	Rewriting
 
 	// In a run of the queue:
 	MaxConnections int

@@ -106,7 +106,9 @@ func (d *decoder) notTable(name string, value any) {
 // readTable gives every key to its field.
 func (d *decoder) readTable(t table, keys map[string]toml.Primitive) {
 	unknown := 0
-	for _, name := range slices.Sorted(maps.Keys(keys)) {
+	names := slices.Sorted(maps.Keys(keys))
+	slices.SortStableFunc(names, func(a, b string) int { return before(a) - before(b) })
+	for _, name := range names {
 		if t.name == "" && d.isTable(name) {
 			continue
 		}
@@ -128,6 +130,14 @@ func (d *decoder) readTable(t table, keys map[string]toml.Primitive) {
 			d.fault(full, problem, hint)
 		}
 	}
+}
+
+// before puts the key first that sets defaults for others.
+func before(key string) int {
+	if key == "profile" {
+		return 0
+	}
+	return 1
 }
 
 func (d *decoder) isTable(name string) bool {

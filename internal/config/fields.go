@@ -5,7 +5,8 @@ package config
 func tables(c *Config, h *hostSettings) []table {
 	return []table{
 		{"", rootFields(c), nil},
-		{"smarthost", smarthostFields(h), []string{"envelope_from", "header_from"}},
+		{"smarthost", smarthostFields(h), nil},
+		{"headers", headersFields(&c.Headers), nil},
 		{"spool", spoolFields(&c.Spool), []string{"known_hosts", "identity_file"}},
 		{"log", logFields(&c.Log), nil},
 	}
@@ -32,6 +33,7 @@ func smarthostFields(s *hostSettings) []field {
 	h := s.host()
 	fields := []field{
 		{"name", text(&h.Name, label)},
+		{"profile", profile(h)},
 		{"senders", words(&h.Senders, pattern)},
 		{"recipients", words(&h.Recipients, pattern)},
 		{"host", words(&h.Hosts, server)},
@@ -46,7 +48,7 @@ func smarthostFields(s *hostSettings) []field {
 		{"client_key", text(&h.ClientKey, pathName)},
 	}
 	fields = append(fields, authFields(s)...)
-	return append(fields, []field{
+	fields = append(fields, []field{
 		{"ehlo", text(&h.EHLO, ehlo)},
 		{"source_address", text(&h.SourceAddress, sourceAddress)},
 		{"socket", text(&h.Socket, pathName)},
@@ -57,6 +59,9 @@ func smarthostFields(s *hostSettings) []field {
 		{"require_tls", flag(&h.RequireTLS)},
 		{"mail_options", list(&h.MailOptions, esmtpParam)},
 		{"rcpt_options", list(&h.RcptOptions, esmtpParam)},
+	}...)
+	fields = append(fields, rewritingFields(&h.Rewriting)...)
+	return append(fields, []field{
 		{"max_connections", number(&h.MaxConnections, 1, 100)},
 		{"window", number(&h.Window, 1, 100)},
 		{"rate", rate(&h.Rate)},

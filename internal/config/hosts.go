@@ -137,6 +137,7 @@ func (d *decoder) smarthost(s *settings, keys map[string]toml.Primitive, line in
 // checkSmarthost finds the contradictions between the keys of one table, and
 // makes the smarthost of it.
 func (d *decoder) checkSmarthost(s *settings, h *hostSettings) {
+	d.account(s, h.Smarthost)
 	d.checkSecrets(h)
 	d.checkWhere(h.Smarthost)
 	d.checkTLS(h)

@@ -60,9 +60,8 @@ func TestUnknownKeys(t *testing.T) {
 
 func TestOtherVersions(t *testing.T) {
 	runMistakes(t, []mistake{
-		{"later", where + "header_from = \"a@b\"\n[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
-			"FILE:3: smarthost.header_from: not supported by this version\n" +
-				"FILE:6: spool.known_hosts: not supported by this version",
+		{"later", where + "[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
+			"FILE:5: spool.known_hosts: not supported by this version",
 			"ignoring it would send mail the wrong way"},
 		{"aliasesHome", "aliases = \"~/aliases\"\n" + where,
 			`FILE:1: aliases: begins with "~", which only a shell replaces; write the full path`, "it would be a file in a directory named ~"},

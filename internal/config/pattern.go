@@ -106,6 +106,8 @@ func (h *Smarthost) Label() string {
 // Where is the place of the smarthost as it is configured.
 func (h *Smarthost) Where() string {
 	switch {
+	case h.Capture != "":
+		return h.Capture
 	case h.Socket != "":
 		return h.Socket
 	case len(h.ConnectCommand) > 0:
