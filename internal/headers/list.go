@@ -22,7 +22,15 @@ func ParseList(value, domain string) (addrs []Address, bad []*BadAddress) {
 type found struct {
 	Address
 	end  int  // of its text, before comments
+	span span // what of the value another address would replace
 	bare bool // it came without a domain, and is no part of a name for sure
+}
+
+// span is a piece of a value. In angle brackets it is all between them, a source
+// route too.
+type span struct {
+	from, to int
+	angle    bool
 }
 
 // listParser turns tokens into addresses.
@@ -169,7 +177,12 @@ func (p *listParser) address(t, whole []token, sure bool) {
 		p.refuse(whole, reason)
 		return
 	}
-	p.found = append(p.found, found{Address: a, end: t[len(t)-1].to, bare: bare && sure})
+	f := found{Address: a, end: t[len(t)-1].to, bare: bare && sure}
+	f.span = span{from: t[0].from, to: f.end}
+	if whole[0].kind == '<' {
+		f.span = span{from: whole[0].to, to: whole[len(whole)-1].from, angle: true}
+	}
+	p.found = append(p.found, f)
 }
 
 func (p *listParser) refuse(t []token, reason string) {
