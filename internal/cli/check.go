@@ -82,6 +82,9 @@ func (a *app) checkOne(ctx context.Context, cfg *config.Config, r *relay.Relay, 
 	if len(cfg.Smarthosts) > 1 {
 		a.step("smarthost", "%s", g.host.Label())
 	}
+	if g.host.Capture != "" {
+		return a.checkCapture(r, g.host)
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
 	sc := r.SMTP(g.host)
@@ -96,7 +99,17 @@ func (a *app) checkOne(ctx context.Context, cfg *config.Config, r *relay.Relay, 
 		a.step("sender", "<%s> does not go here; give addresses to see what does", sel.from)
 		return exOK
 	}
-	return a.checkEnvelope(ctx, cfg, sel, g, c)
+	return a.checkEnvelope(ctx, cfg, r, sel, g, c)
+}
+
+// checkCapture tries to write where messages are kept in place of being sent.
+func (a *app) checkCapture(r *relay.Relay, h *config.Smarthost) int {
+	if err := r.Maildir(h).Check(); err != nil {
+		a.step("capture", "FAILED: %v", err)
+		return statusOfError(err)
+	}
+	a.step("capture", "%s (nothing is sent)", h.Capture)
+	return exOK
 }
 
 // passed tells of a step as soon as it has worked, so that a failure is seen
@@ -152,26 +165,43 @@ func verified(h *config.Smarthost) string {
 }
 
 // checkEnvelope asks for sender and recipients and takes the question back.
-func (a *app) checkEnvelope(ctx context.Context, cfg *config.Config, sel *selection, g selected, c *smtp.Client) int {
-	if _, err := c.Mail(ctx, sel.from); err != nil {
-		a.step("sender", "<%s>: %s", sel.from, said(err))
-		a.say("set from in %s to an address that the smarthost lets this account use", cfg.Path)
+func (a *app) checkEnvelope(ctx context.Context, cfg *config.Config, r *relay.Relay, sel *selection, g selected, c *smtp.Client) int {
+	from, rule := r.SenderFor(g.host, sel.from)
+	if _, err := c.Mail(ctx, from); err != nil {
+		a.step("sender", "%s: %s", changedAddress(sel.from, from, rule), said(err))
+		a.say("%s", senderHint(cfg.Path))
 		return statusOfError(err)
 	}
-	a.step("sender", "<%s> accepted", sel.from)
+	a.step("sender", "%s accepted", changedAddress(sel.from, from, rule))
+	if g.host.RedirectTo != "" && len(g.to) == 0 {
+		g.to = []headers.Address{{}}
+	}
 	status := exOK
-	for _, r := range g.to {
-		if _, err := c.Rcpt(ctx, r.String()); err != nil {
-			a.step("recipient", "<%s>: %s", r, said(err))
+	for _, one := range g.to {
+		to, rule := r.RecipientFor(g.host, one.String())
+		shown := changedAddress(one.String(), to, rule)
+		if one.Local == "" {
+			shown = "everything goes to <" + to + ">, by " + rule + ":"
+		}
+		if _, err := c.Rcpt(ctx, to); err != nil {
+			a.step("recipient", "%s: %s", shown, said(err))
 			status = statusOfError(err)
 			continue
 		}
-		a.step("recipient", "<%s> accepted", r)
+		a.step("recipient", "%s accepted", shown)
 	}
 	if _, err := c.Reset(ctx); err != nil {
 		return a.stepFailed(cfg, err)
 	}
 	return status
+}
+
+// changedAddress shows an address, and what it becomes on the wire.
+func changedAddress(was, is, rule string) string {
+	if rule == "" {
+		return "<" + was + ">"
+	}
+	return "<" + was + "> as <" + is + ">, by " + rule + ":"
 }
 
 // stepFailed names the step that failed and the one thing to change.
@@ -233,80 +263,4 @@ func said(err error) string {
 		return e.Said()
 	}
 	return err.Error()
-}
-
-// verify is -bv: how each address is read, where it goes, and what the smarthost
-// says of it (VRFY). No message is read or sent.
-func (a *app) verify(ctx context.Context, o *options) int {
-	cfg, status := a.load(o)
-	if cfg == nil {
-		return status
-	}
-	trace, done, err := a.tracer(o)
-	if err != nil {
-		return a.fail(exIOErr, err)
-	}
-	defer done()
-	r := a.relay(cfg, trace)
-	sel, status := a.selection(o, cfg, r)
-	if sel == nil {
-		return status
-	}
-	if st := a.print(aliasSteps(sel.steps)); st != exOK {
-		return st
-	}
-	switch {
-	case sel.count == 0 && status == exOK:
-		return a.fail(exUsage, errors.New("no addresses to verify"))
-	case sel.count == 0:
-		return status
-	}
-	for _, g := range sel.groups {
-		status = worse(status, a.verifyBy(ctx, cfg, r, g))
-	}
-	for _, to := range sel.none {
-		if st := a.print(fmt.Sprintf("%s ... %s\n", to, r.Unroutable(sel.from, smtp.Recipient{Address: to.String()}).Err)); st != exOK {
-			return st
-		}
-		status = worse(status, exConfig)
-	}
-	return status
-}
-
-// verifyBy asks one smarthost.
-func (a *app) verifyBy(ctx context.Context, cfg *config.Config, r *relay.Relay, g selected) int {
-	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
-	defer cancel()
-	c, err := r.Check(ctx, g.host)
-	if c != nil {
-		defer c.Quit(ctx)
-	}
-	status := exOK
-	for _, to := range g.to {
-		text, one := opinion(ctx, c, err, to)
-		if st := a.print(fmt.Sprintf("%s ... relay %s: %s\n", to, g.host.Label(), text)); st != exOK {
-			return st
-		}
-		status = worse(status, one)
-	}
-	return status
-}
-
-// opinion is what the smarthost says of an address, and the status it means.
-// That it cannot be asked is no fault of the address.
-func opinion(ctx context.Context, c *smtp.Client, dialErr error, r headers.Address) (string, int) {
-	if dialErr != nil {
-		return "it cannot be asked now: " + said(dialErr), exOK
-	}
-	reply, err := c.Verify(ctx, r.String())
-	var e *smtp.Error
-	switch {
-	case err == nil && reply.Code == smtp.CodeCannotVRFY:
-		return "it does not say whether the address exists", exOK
-	case err == nil:
-		return reply.String(), exOK
-	case errors.As(err, &e) && (e.Code == smtp.CodeMailboxDoesNotExist || e.Code == smtp.CodeUserNotLocal || e.Code == smtp.CodeMailboxNameInvalid):
-		return e.Said(), exNoUser
-	}
-	return "it does not answer VRFY: " + said(err), exOK
 }

@@ -62,7 +62,7 @@ func (in *inbound) take(t *smtpd.Transaction, content io.Reader) (*submission, e
 		return nil, errors.Join(smtpd.Replyf(451, [3]int{4, 3, 5}, "%v", err), body.Close())
 	}
 	g := &given{sender: t.Sender, null: t.Null, fullName: in.fullName, aliases: got.steps,
-		ret: t.Return, envid: t.EnvelopeID, uid: t.Peer.UID}
+		ret: t.Return, envid: t.EnvelopeID, uid: t.Peer.UID, marks: in.cfg.Headers}
 	g.recipients, g.lists = envelopes(got.list, func(a headers.Address) (string, string) {
 		w := wishes[in.key(a)]
 		return w.Notify, w.Original

@@ -14,6 +14,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"postern/internal/config"
 	"postern/internal/relay"
 	"postern/internal/spool"
 )
@@ -34,7 +35,7 @@ func (a *app) queueList(o *options) int {
 		return a.fail(exOSErr, err)
 	}
 	out := bufio.NewWriter(a.out)
-	l := &listing{w: out, json: o.jsonList}
+	l := &listing{w: out, json: o.jsonList, way: way(cfg, q.Relay)}
 	readAll(q.Spool, all, func(e spool.Entry, state *spool.State, err error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it has moved on
@@ -104,6 +105,24 @@ type listing struct {
 	count  int
 	octets int64
 	err    error
+	way    func(sender, recipient string) string // where a message goes, if elsewhere
+}
+
+// way tells of mail that is captured or goes to another address.
+func way(cfg *config.Config, r *relay.Relay) func(sender, recipient string) string {
+	return func(sender, recipient string) string {
+		h := cfg.Choose(relay.Matched(sender), relay.Matched(recipient))
+		switch {
+		case h == nil:
+			return ""
+		case h.Capture != "":
+			return h.Capture
+		}
+		if to, rule := r.RecipientFor(h, recipient); rule != "" {
+			return to
+		}
+		return ""
+	}
 }
 
 // listed is a message in mailq --json. The keys are promised to scripts.
@@ -125,7 +144,8 @@ type listedRecipient struct {
 	DSN            string `json:"dsn"`
 	Answer         string `json:"answer"`
 	MaybeDelivered bool   `json:"maybe_delivered"`
-	Failed         bool   `json:"failed"` // refused for good
+	Failed         bool   `json:"failed"`            // refused for good
+	GoesTo         string `json:"goes_to,omitempty"` // another address, or the directory of capture
 }
 
 func (l *listing) message(e spool.Entry, s *spool.State) {
@@ -141,7 +161,7 @@ func (l *listing) message(e spool.Entry, s *spool.State) {
 	mark := map[string]string{"active": "*", "hold": "!", "failed": "#"}[e.Place]
 	l.printf("%-13s%8d %s  %s\n", s.ID+mark, s.Size, s.Created.Local().Format("Mon Jan _2 15:04:05"), sender(s))
 	for _, r := range append(append([]spool.Recipient(nil), s.Failed...), s.Recipients...) {
-		if note := note(e, r); note != "" {
+		if note := note(e, r, l.way(s.Sender, r.Address)); note != "" {
 			l.printf("%13s(%s)\n", "", note)
 		}
 		l.printf("%44s%s\n", "", r.Address)
@@ -156,8 +176,11 @@ func sender(s *spool.State) string {
 }
 
 // note is what is known of a recipient.
-func note(e spool.Entry, r spool.Recipient) string {
+func note(e spool.Entry, r spool.Recipient, goesTo string) string {
 	var parts []string
+	if goesTo != "" {
+		parts = append(parts, "goes to "+goesTo)
+	}
 	if r.Maybe {
 		parts = append(parts, "maybe delivered")
 	}
@@ -182,7 +205,7 @@ func (l *listing) object(e spool.Entry, s *spool.State) {
 		Sender: s.Sender, UID: s.UID, Recipients: []listedRecipient{}}
 	add := func(list []spool.Recipient, failed bool) {
 		for _, r := range list {
-			m.Recipients = append(m.Recipients, listedRecipient{r.Address, r.Code, r.DSN, r.Answer, r.Maybe, failed})
+			m.Recipients = append(m.Recipients, listedRecipient{r.Address, r.Code, r.DSN, r.Answer, r.Maybe, failed, l.way(s.Sender, r.Address)})
 		}
 	}
 	add(s.Failed, true)

@@ -145,10 +145,38 @@ func hint(cfg *config.Config, err error) string {
 		return "set ca_file (a private authority) or fingerprint (this certificate) in " + file
 	case errors.Is(err, smtp.ErrUTF8):
 		return "the smarthost takes only addresses in ASCII"
+	case refusesSender(err):
+		return senderHint(file)
 	case needsLogin(err):
 		return "the smarthost wants a login: set username and password in " + file
 	}
 	return ""
+}
+
+// senderHint is for a smarthost that takes mail only from its own senders.
+func senderHint(file string) string {
+	return "the smarthost does not take this sender: set profile, or envelope_from and header_from, in " + file +
+		" (smarthost.toml(5), PROFILES)"
+}
+
+// refusesSender reports a refusal of the sender, or of the author once the header
+// was seen, for which there is no code of its own: these are the words of Amazon
+// SES, Microsoft 365 and Google. A hint is all that depends on it.
+func refusesSender(err error) bool {
+	var e *smtp.Error
+	if !errors.As(err, &e) || e.Code/100 != 5 || needsLogin(err) {
+		return false
+	}
+	if e.Stage == smtp.StageMail {
+		return e.Code != smtp.CodeStorageExceeded
+	}
+	text := strings.ToLower(e.Text)
+	for _, words := range []string{"is not verified", "sendasdenied", "send as this sender", "allowed to send as"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
 }
 
 func needsLogin(err error) bool {

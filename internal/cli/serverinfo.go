@@ -68,6 +68,10 @@ func (a *app) serverInfo(ctx context.Context, o *options) int {
 
 // serverInfoOf is serverInfo for one smarthost.
 func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, r *relay.Relay, h *config.Smarthost) int {
+	if h.Capture != "" {
+		a.say("%s: there is no server, messages are captured", h.Label())
+		return exOK
+	}
 	ctx, cancel := context.WithTimeout(ctx, min(checkTimeout, cfg.Timeout))
 	defer cancel()
 	sc := r.SMTP(h)

@@ -49,6 +49,7 @@ type given struct {
 	aliases    []aliases.Step
 	ret, envid string
 	uid        int
+	marks      config.Headers
 }
 
 // envelopes are those that the message goes out with: its own, unless only lists
@@ -89,7 +90,7 @@ func (a *app) submit(ctx context.Context, o *options) int {
 	}
 	defer s.close()
 	if o.dryRun {
-		return a.showDryRun(s)
+		return a.showDryRun(cfg, s)
 	}
 	trace, closeTrace, err := a.tracer(o)
 	if err != nil {
@@ -176,11 +177,11 @@ func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain
 		return nil, err
 	}
 	who := a.caller()
-	g := &given{bad: to.bad, aliases: to.steps, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid()}
+	g := &given{bad: to.bad, aliases: to.steps, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid(), marks: cfg.Headers}
 	if g.sender, g.null, err = envelopeSender(o, cfg, who, domain); err != nil {
 		return nil, err
 	}
-	if g.fullName == "" && o.sender == nil {
+	if g.fullName == "" && o.sender == nil && cfg.Headers.FromName == "" {
 		g.fullName = who.fullName
 	}
 	g.recipients, g.lists = envelopes(to.list, func(headers.Address) (string, string) { return o.notify, "" }, g.null)
@@ -191,15 +192,19 @@ func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain
 // is done to every message, whichever way it came in, is done here.
 func (a *app) complete(g *given, domain string, block *headers.Block, body *message.Body) *submission {
 	s := &submission{id: random(60), bad: g.bad, aliases: g.aliases, lists: g.lists, uid: g.uid}
-	s.env = relay.Envelope{Recipients: g.recipients, Return: g.ret, ID: g.envid}
+	s.env = relay.Envelope{Recipients: g.recipients, Return: g.ret, ID: g.envid, UID: g.uid}
 	if !g.null {
 		s.env.Sender = g.sender.String()
 	}
 	for i := range s.lists {
-		s.lists[i].Return, s.lists[i].ID = g.ret, g.envid
+		s.lists[i].Return, s.lists[i].ID, s.lists[i].UID = g.ret, g.envid, g.uid
+	}
+	if g.fullName == "" {
+		g.fullName = fromName(&g.marks, g.uid, a.host())
 	}
 	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: g.sender, SenderNull: g.null, FullName: g.fullName,
 		Date: a.now(), MessageID: random(95) + "@" + domain})
+	s.changes = append(s.changes, mark(block, &g.marks, s.id, g.uid, a.host(), a.now())...)
 	s.msgID, _ = block.Get("Message-ID")
 	s.msg = message.New(block.Bytes(), body)
 	return s

@@ -47,33 +47,6 @@ func (a *app) tracer(o *options) (trace func(byte, string), done func(), err err
 	}, done, nil
 }
 
-// showDryRun prints envelope, changes and final header.
-func (a *app) showDryRun(s *submission) int {
-	var b strings.Builder
-	for _, step := range s.aliases {
-		fmt.Fprintf(&b, "Alias: %s\n", step)
-	}
-	for _, env := range s.envelopes() {
-		fmt.Fprintf(&b, "Envelope sender: <%s>\n", env.Sender)
-		for _, r := range env.Recipients {
-			fmt.Fprintf(&b, "Recipient: <%s>\n", r.Address)
-		}
-	}
-	for _, bad := range s.bad {
-		fmt.Fprintf(&b, "Not a recipient: %s\n", bad)
-	}
-	for _, c := range s.changes {
-		fmt.Fprintf(&b, "Change: %s: %s\n", c.Field, c.Rule)
-	}
-	fmt.Fprintf(&b, "Size: %d octets\n\n", s.msg.Size())
-	b.WriteString(visible(s.msg.Header()))
-	status := a.print(b.String())
-	if status == exOK && len(s.bad) > 0 {
-		return statusOfBad(s.bad)
-	}
-	return status
-}
-
 // visible is a header for a terminal: LF line ends, controls shown as "?".
 func visible(header []byte) string {
 	text := strings.ReplaceAll(string(header), "\r\n", "\n")

@@ -61,6 +61,7 @@ func (k *Asker) begin(ctx context.Context, h *config.Smarthost) *smtp.Error {
 		k.lines[h] = q
 	}
 	q.begun, q.refused = true, nil
+	q.blind = q.blind || h.Capture != ""
 	if q.client == nil && !q.blind {
 		var err error
 		if q.client, err = smtp.Dial(ctx, k.Relay.SMTP(h)); err != nil {
@@ -70,7 +71,8 @@ func (k *Asker) begin(ctx context.Context, h *config.Smarthost) *smtp.Error {
 	if q.client == nil {
 		return nil
 	}
-	_, err := q.client.Mail(ctx, k.sender)
+	sender, _ := k.Relay.wanted(h, k.sender, 0).envelopeSender()
+	_, err := q.client.Mail(ctx, sender)
 	q.open, q.asked, q.refused = err == nil, 0, refusal(err)
 	return q.refused
 }
@@ -96,7 +98,8 @@ func (k *Asker) Recipient(ctx context.Context, address string) *smtp.Error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, k.Within)
 	defer cancel()
-	_, err := q.client.Rcpt(ctx, address)
+	to, _ := k.Relay.wanted(h, k.sender, 0).recipient(address)
+	_, err := q.client.Rcpt(ctx, to)
 	return refusal(err)
 }
 

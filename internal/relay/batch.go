@@ -39,6 +39,8 @@ type parcel struct {
 	limit *time.Timer        // of the transfer
 	forms []*message.Message // made for the server
 	who   []int              // places of the recipients that go here
+	given []smtp.Recipient   // these
+	place []int              // and their places on the wire
 	// outcomes are of the server that refused it for now.
 	outcomes []Outcome
 }
@@ -115,26 +117,40 @@ func (b *batch) parcel() *parcel {
 // transaction is a claimed message for the wire.
 func (b *batch) transaction(p *parcel) *smtp.Transaction {
 	s, host := p.claim.State, b.l.host
-	t := &smtp.Transaction{Envelope: smtp.Envelope{Sender: s.Sender, Return: s.Return, EnvelopeID: s.EnvelopeID,
+	w := b.l.r.q.Relay.wanted(host, s.Sender, s.UID)
+	sender, _ := w.envelopeSender()
+	t := &smtp.Transaction{Envelope: smtp.Envelope{Sender: sender, Return: s.Return, EnvelopeID: s.EnvelopeID,
 		RequireTLS: host.RequireTLS, Options: host.MailOptions}}
+	p.given = nil
 	for _, i := range p.who {
 		r := s.Recipients[i]
-		t.Envelope.Recipients = append(t.Envelope.Recipients,
-			smtp.Recipient{Address: r.Address, Notify: r.Notify, Original: r.Original, Options: host.RcptOptions})
+		p.given = append(p.given, smtp.Recipient{Address: r.Address, Notify: r.Notify, Original: r.Original})
 	}
-	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(p, ext) }
+	t.Envelope.Recipients, p.place = w.recipients(p.given)
+	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(p, w, ext) }
 	return t
 }
 
-// fit sends the file as it lies, or recoded for a server that takes 7 bits.
-func (b *batch) fit(p *parcel, ext smtp.Extensions) (smtp.Message, bool, error) {
+// fit sends the file as it lies, with another header if the smarthost wants one,
+// or recoded for a server that takes 7 bits.
+func (b *batch) fit(p *parcel, w wanted, ext smtp.Extensions) (smtp.Message, bool, error) {
 	c := p.claim
+	header, skip, err := p.header(w)
+	if err != nil {
+		return nil, false, err
+	}
 	if !c.State.EightBit || ext.Has("8BITMIME") {
+		if header != nil {
+			return &reheaded{claim: c, skip: skip, header: header}, c.State.EightBit, nil
+		}
 		return c, c.State.EightBit, nil
 	}
 	whole, err := loaded(c, b.l.r.q.Relay.TempDir)
 	if err != nil {
 		return nil, false, err
+	}
+	if header != nil {
+		whole = message.New(header, whole.Body())
 	}
 	m, err := whole.For(message.Wire{})
 	if err != nil {
@@ -144,6 +160,24 @@ func (b *batch) fit(p *parcel, ext smtp.Extensions) (smtp.Message, bool, error) 
 	defer b.mu.Unlock()
 	p.forms = append(p.forms, whole, m)
 	return m, false, nil
+}
+
+// header is the header that the smarthost wants, and the length of the one that
+// the file has; nil if it is to stay.
+func (p *parcel) header(w wanted) (header []byte, skip int64, err error) {
+	if !rewrites(w.h) {
+		return nil, 0, nil
+	}
+	f, err := p.claim.Open()
+	if err != nil {
+		return nil, 0, err
+	}
+	text, err := readHeader(f)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return nil, 0, err
+	}
+	header, _, err = w.header(text, p.given)
+	return header, int64(len(text)), err
 }
 
 // done takes the outcome of a message.
@@ -160,12 +194,10 @@ func (b *batch) done(t *smtp.Transaction, result smtp.Result) {
 	}
 	p.limit.Stop()
 	delay := b.l.r.q.now().Sub(p.claim.State.Created)
-	p.outcomes = make([]Outcome, len(result.Recipients))
-	for i, one := range result.Recipients {
-		o := outcomeOf(t.Envelope.Recipients[i].Address, one)
+	p.outcomes = outcomesOf(p.given, p.place, t.Envelope.Recipients, result, nil)
+	for i := range p.outcomes {
+		o := &p.outcomes[i]
 		o.Relay, o.TLS, o.Delay = b.server, b.cipher, delay
-		o.Original = t.Envelope.Recipients[i].Original
-		p.outcomes[i] = o
 	}
 	for _, m := range p.forms {
 		// A temporary file without a name that does not close harms nobody.

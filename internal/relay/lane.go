@@ -121,6 +121,10 @@ func (l *lane) dial(ctx context.Context) (*smtp.Client, error) {
 // drain sends what is to be done. The first connection is the probe; only when
 // it is ready are others opened. If it is not, all wait.
 func (l *lane) drain(ctx, hard context.Context) {
+	if l.host != nil && l.host.Capture != "" {
+		l.captureAll(ctx)
+		return
+	}
 	if l.isDown() == nil {
 		n := l.connections()
 		probe, err := l.dial(hard)

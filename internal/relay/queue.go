@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -115,21 +114,9 @@ func loaded(c *spool.Claim, dir string) (*message.Message, error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, err
 	}
-	head := make([]byte, 0, 4<<10)
-	r := body.Open()
-	for buf := make([]byte, 4<<10); ; {
-		n, err := r.Read(buf)
-		head = append(head, buf[:n]...)
-		if i := bytes.Index(head, []byte("\r\n\r\n")); i >= 0 {
-			head = head[:i+4]
-			break
-		}
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, errors.Join(err, body.Close())
-		}
+	head, err := readHeader(body.Open())
+	if err != nil {
+		return nil, errors.Join(err, body.Close())
 	}
 	rest, err := message.ReadBody(io.NewSectionReader(body, int64(len(head)), body.Facts().Size), dir)
 	if err = errors.Join(err, body.Close()); err != nil {

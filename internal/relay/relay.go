@@ -24,6 +24,7 @@ type Envelope struct {
 	Recipients []smtp.Recipient // each once
 	Return     string           // FULL or HDRS
 	ID         string           // ENVID
+	UID        int              // of the user who submits it
 }
 
 // Relay delivers to the configured smarthosts.
@@ -34,8 +35,9 @@ type Relay struct {
 	Host   string // this host's full name, for EHLO
 	// Patience bounds what comes before the end of the content; 0 is no bound.
 	Patience time.Duration
-	TempDir  string             // for messages that have to be recoded
-	Trace    func(byte, string) // of the dialogue, secrets masked; may be nil; called from several goroutines
+	User     func(uid int) string // a user's name, for display names; may be nil
+	TempDir  string               // for messages that have to be recoded
+	Trace    func(byte, string)   // of the dialogue, secrets masked; may be nil; called from several goroutines
 	// SystemCAs is the file of the system's certificate authorities, if it is
 	// not at a usual place.
 	SystemCAs string
@@ -80,18 +82,55 @@ func (r *Relay) deliver(ctx context.Context, g Group, env Envelope, msg *message
 			server, cipher = info.Relay(), info.Cipher()
 		}
 	}
-	result, err := smtp.SendTransaction(ctx, r.SMTP(g.Host), d.transaction(env, g), opened)
-	delay := r.Now().Sub(begin)
-	for n, i := range g.Who {
-		one := smtp.RecipientResult{Err: err}
-		if n < len(result.Recipients) {
-			one = result.Recipients[n]
+	given := g.of(env.Recipients)
+	w := r.wanted(g.Host, env.Sender, env.UID)
+	t, place, err := d.transaction(w, env, given)
+	if g.Host.Capture != "" {
+		file := ""
+		if err == nil {
+			file, err = r.capture(w, t.Envelope.Recipients, d.msg)
 		}
-		to := env.Recipients[i]
-		outcomes[i] = outcomeOf(to.Address, one)
-		outcomes[i].Original = to.Original
-		outcomes[i].Relay, outcomes[i].TLS, outcomes[i].Delay = server, cipher, delay
+		for n, o := range captured(w, given, t.Envelope.Recipients, place, file, err, r.Now().Sub(begin)) {
+			outcomes[g.Who[n]] = o
+		}
+		return
 	}
+	result := smtp.Result{}
+	if err == nil {
+		result, err = smtp.SendTransaction(ctx, r.SMTP(g.Host), t, opened)
+	}
+	delay := r.Now().Sub(begin)
+	for n, o := range outcomesOf(given, place, t.Envelope.Recipients, result, err) {
+		o.Relay, o.TLS, o.Delay = server, cipher, delay
+		outcomes[g.Who[n]] = o
+	}
+}
+
+// of are the recipients of the group among all.
+func (g Group) of(all []smtp.Recipient) []smtp.Recipient {
+	list := make([]smtp.Recipient, len(g.Who))
+	for n, i := range g.Who {
+		list[n] = all[i]
+	}
+	return list
+}
+
+// outcomesOf are the outcomes of the given recipients, whose places on the wire
+// are in place; err is for those without a result.
+func outcomesOf(given []smtp.Recipient, place []int, wire []smtp.Recipient, result smtp.Result, err error) []Outcome {
+	list := make([]Outcome, len(given))
+	for i, to := range given {
+		one := smtp.RecipientResult{Err: err}
+		if i < len(place) && place[i] < len(result.Recipients) {
+			one = result.Recipients[place[i]]
+		}
+		list[i] = outcomeOf(to.Address, one)
+		list[i].Original = to.Original
+		if i < len(place) && wire[place[i]].Address != to.Address {
+			list[i].Went = wire[place[i]].Address
+		}
+	}
+	return list
 }
 
 func (r *Relay) log(id, sender string, size int64, o Outcome) {
@@ -99,7 +138,14 @@ func (r *Relay) log(id, sender string, size int64, o Outcome) {
 	if relay == "" {
 		relay = "none"
 	}
-	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: o.Recipient, Original: o.named(), Sender: sender, Relay: relay, Delay: o.Delay,
+	to, named := o.Recipient, o.named()
+	if o.Went != "" {
+		to = o.Went
+		if named == "" {
+			named = o.Recipient
+		}
+	}
+	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: to, Original: named, Sender: sender, Relay: relay, Delay: o.Delay,
 		DSN: o.DSN(), Status: o.Status.word(), Reply: o.Text, TLS: o.TLS, Size: size})
 }
 
@@ -125,17 +171,24 @@ func (d *delivery) hurry(ctx context.Context, patience time.Duration) (context.C
 	return ctx, func() { timer.Stop(); cancel() }
 }
 
-func (d *delivery) transaction(env Envelope, g Group) *smtp.Transaction {
+// transaction is the message as the smarthost wants it, and the places of the
+// given recipients on the wire.
+func (d *delivery) transaction(w wanted, env Envelope, given []smtp.Recipient) (*smtp.Transaction, []int, error) {
+	sender, _ := w.envelopeSender()
 	t := &smtp.Transaction{Fit: d.fit, Committed: func() { d.committed.Store(true) }, Envelope: smtp.Envelope{
-		Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID,
-		RequireTLS: g.Host.RequireTLS, Options: g.Host.MailOptions,
+		Sender: sender, Return: env.Return, EnvelopeID: env.ID,
+		RequireTLS: w.h.RequireTLS, Options: w.h.MailOptions,
 	}}
-	for _, i := range g.Who {
-		to := env.Recipients[i]
-		to.Options = g.Host.RcptOptions
-		t.Envelope.Recipients = append(t.Envelope.Recipients, to)
+	var place []int
+	t.Envelope.Recipients, place = w.recipients(given)
+	if !rewrites(w.h) {
+		return t, place, nil
 	}
-	return t
+	header, _, err := w.header(d.msg.Header(), given)
+	if err == nil {
+		d.msg = message.New(header, d.msg.Body())
+	}
+	return t, place, err
 }
 
 // fit gives the message as a server with these extensions takes it.
@@ -214,6 +267,7 @@ func (s Status) word() string {
 // Outcome is what became of a message for one recipient.
 type Outcome struct {
 	Recipient string
+	Went      string // the address on the wire, if it is another
 	Original  string // ORCPT, "rfc822;" and what the caller named; may be ""
 	Status    Status
 	Code      int    // of the reply that decided, 0 if there was none
