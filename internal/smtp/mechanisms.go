@@ -3,7 +3,6 @@ package smtp
 import (
 	"crypto/hmac"
 	"crypto/md5"
-	"crypto/tls"
 	"encoding/hex"
 	"errors"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/emersion/go-sasl"
-	"github.com/xdg-go/scram"
 )
 
 // mechanism makes the SASL client of that name. LOGIN sends the user name at
@@ -103,97 +101,4 @@ func (l *login) Next(challenge []byte) ([]byte, error) {
 		return []byte(l.cred.password), nil
 	}
 	return nil, errors.New("the server asks for more than name and password")
-}
-
-// scramClient is SCRAM (RFC 5802, RFC 7677) with or without channel binding.
-type scramClient struct {
-	name string
-	conv *scram.ClientConversation
-	step int
-}
-
-// scram makes a client. On TLS without an offer of channel binding it tells the
-// server that we would have been able to, so that a man in the middle who hid
-// the offer is found out (RFC 5802 6).
-func (c *Client) scram(name string, cred credentials) (sasl.Client, error) {
-	hash := scram.SHA256
-	if strings.HasPrefix(name, "SCRAM-SHA-1") {
-		hash = scram.SHA1
-	}
-	client, err := hash.NewClient(cred.username, cred.password, "")
-	if err != nil {
-		return nil, errors.New("the user name or password has characters that SCRAM forbids")
-	}
-	state := c.tlsState()
-	switch {
-	case strings.HasSuffix(name, "-PLUS"):
-		binding, err := channelBinding(state)
-		if err != nil {
-			return nil, err
-		}
-		return &scramClient{name: name, conv: client.NewConversationWithChannelBinding(binding)}, nil
-	case state != nil && !c.offersPlus():
-		return &scramClient{name: name, conv: client.NewConversationAdvertisingChannelBinding()}, nil
-	}
-	return &scramClient{name: name, conv: client.NewConversation()}, nil
-}
-
-func (c *Client) offersPlus() bool {
-	for _, m := range c.ext.authMechanisms() {
-		if strings.HasSuffix(m, "-PLUS") {
-			return true
-		}
-	}
-	return false
-}
-
-// channelBinding is tls-exporter (RFC 9266) on TLS 1.3, and
-// tls-server-end-point (RFC 5929) before.
-func channelBinding(s *tls.ConnectionState) (scram.ChannelBinding, error) {
-	if s == nil {
-		return scram.ChannelBinding{}, errors.New("channel binding needs TLS")
-	}
-	if s.Version >= tls.VersionTLS13 {
-		return scram.NewTLSExporterBinding(s)
-	}
-	return scram.NewTLSServerEndpointBinding(s)
-}
-
-func (s *scramClient) Start() (string, []byte, error) {
-	first, err := s.conv.Step("")
-	return s.name, []byte(first), err
-}
-
-// Next answers the server's first message with the proof, and its last one with
-// nothing. A server that does not know the password cannot make that last one.
-func (s *scramClient) Next(challenge []byte) ([]byte, error) {
-	s.step++
-	if s.step == 1 {
-		if err := checkIterations(string(challenge)); err != nil {
-			return nil, err
-		}
-	}
-	answer, err := s.conv.Step(string(challenge))
-	switch {
-	case s.step > 1 && err != nil && strings.HasPrefix(string(challenge), "e="):
-		return []byte{}, nil // a refusal (RFC 5802 5.1), so that the server can say its 535
-	case s.step > 1 && err != nil:
-		return nil, because(ErrProtocol, errors.New("the server's proof is wrong"))
-	}
-	return []byte(answer), err
-}
-
-func (s *scramClient) proven() bool { return s.conv.Done() && s.conv.Valid() }
-
-// checkIterations refuses a server that would keep us computing for minutes.
-func checkIterations(first string) error {
-	const most = 1_000_000
-	for field := range strings.SplitSeq(first, ",") {
-		if i, ok := strings.CutPrefix(field, "i="); ok {
-			if n, err := strconv.Atoi(i); err != nil || n > most {
-				return errors.New("the server wants too many SCRAM iterations")
-			}
-		}
-	}
-	return nil
 }
