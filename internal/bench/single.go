@@ -60,14 +60,14 @@ func (b *bench) senders(port int, input string, secure bool) ([]program, error) 
 	more, floor := "", []string{filepath.Join(programs, "floor")}
 	if secure {
 		more = "tls = \"starttls\"\nusername = \"user\"\npassword = \"password\"\n"
-		floor = append(floor, "-tls", smarthost, "-ca", b.sinks.ca)
+		floor = append(floor, "-ca", b.sinks.ca)
 	}
 	ours, err := b.ours(port, more)
 	all := []program{
 		{name: "ours", argv: append(ours, recipient)},
 		{name: "msmtp", argv: []string{"/usr/bin/msmtp", "-C", filepath.Join(b.root, fmt.Sprint("msmtp.", port)), recipient}},
 		{name: "dma", argv: []string{"/usr/sbin/dma", "-D", "-i", "-f", "app@bench.test", recipient}},
-		{name: "Go floor", argv: append(floor, fmt.Sprint(port), recipient)},
+		{name: "Go floor", argv: append(floor, smarthost, fmt.Sprint(port), recipient)},
 	}
 	if !secure {
 		all = append(all,

@@ -1,7 +1,7 @@
 // Floor is the least that a client in Go can do: it speaks the protocol, one
 // write for each flight, and nothing else. "make bench" measures against it.
 //
-//	floor [-tls host -ca file] port recipient <message
+//	floor [-ca file] host port recipient … <message
 package main
 
 import (
@@ -14,13 +14,13 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 )
 
 func main() {
-	host := flag.String("tls", "", "STARTTLS, this name verified, and AUTH PLAIN")
-	ca := flag.String("ca", "", "the one authority to trust")
+	ca := flag.String("ca", "", "STARTTLS, verified by the one authority in this file, and AUTH PLAIN")
 	flag.Parse()
-	if err := send(*host, *ca, flag.Arg(0), flag.Args()[1:]); err != nil {
+	if err := send(*ca, flag.Arg(0), flag.Arg(1), flag.Args()[2:]); err != nil {
 		os.Stderr.WriteString("floor: " + err.Error() + "\n")
 		os.Exit(75)
 	}
@@ -72,8 +72,8 @@ func (s *session) secure(host, ca string) error {
 	return s.say("AUTH PLAIN AHVzZXIAcGFzc3dvcmQ=\r\n", 1)
 }
 
-func send(host, ca, port string, to []string) error {
-	conn, err := net.Dial("tcp", "127.0.0.1:"+port)
+func send(ca, host, port string, to []string) error {
+	conn, err := net.Dial("tcp", net.JoinHostPort(host, port))
 	if err != nil {
 		return err
 	}
@@ -85,16 +85,18 @@ func send(host, ca, port string, to []string) error {
 	if err := s.say("EHLO floor.test\r\n", 1); err != nil {
 		return err
 	}
-	if host != "" {
+	if ca != "" {
 		if err := s.secure(host, ca); err != nil {
 			return err
 		}
 	}
-	envelope := "MAIL FROM:<floor@floor.test>\r\n"
+	var envelope strings.Builder
+	envelope.WriteString("MAIL FROM:<floor@floor.test>\r\n")
 	for _, one := range to {
-		envelope += "RCPT TO:<" + one + ">\r\n"
+		envelope.WriteString("RCPT TO:<" + one + ">\r\n")
 	}
-	if err := s.say(envelope+"DATA\r\n", len(to)+2); err != nil {
+	envelope.WriteString("DATA\r\n")
+	if err := s.say(envelope.String(), len(to)+2); err != nil {
 		return err
 	}
 	body, err := io.ReadAll(os.Stdin)
