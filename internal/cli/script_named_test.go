@@ -47,4 +47,21 @@ func cmdExpand(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	text := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+	ts.Check(os.Chmod(ts.MkAbs(args[0]), 0o600)) // it may hold a password
+}
+
+func cmdProvider(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: provider KIND")
+	}
+	judge := map[string]func(smtptest.Delivery) error{
+		"ses": smtptest.SES("own.example"), "microsoft365": smtptest.Microsoft365(), "gmail": smtptest.Gmail(),
+	}[args[0]]
+	if judge == nil {
+		ts.Fatalf("no provider %s", args[0])
+	}
+	s, err := smtptest.StartSink(smtptest.SinkOptions{Judge: judge, Accounts: map[string]string{"app@own.example": "swordfish"}})
+	ts.Check(err)
+	ts.Defer(s.Close)
+	ts.Setenv("PORT", strconv.Itoa(s.Port()))
 }

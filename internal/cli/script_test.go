@@ -39,6 +39,8 @@ func TestMain(m *testing.M) {
 //	                         start a server whose port is $NAME, and write no file
 //	heard NAME FILE          as received, for the server of that name
 //	expand FILE              replace $NAME in a file
+//	provider KIND            start a server on $PORT with the rules of ses,
+//	                         microsoft365 or gmail, for app@own.example
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir: filepath.Join("..", "..", "testdata", "script"),
@@ -52,6 +54,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"rc": cmdRC, "fill": cmdFill, "smarthost": cmdSmarthost, "received": cmdReceived, "unsent": cmdUnsent,
 			"server": cmdServer, "heard": cmdHeard, "expand": cmdExpand,
+			"provider": cmdProvider,
 		},
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,

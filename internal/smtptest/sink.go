@@ -21,6 +21,8 @@ type SinkOptions struct {
 	Auth, Accounts map[string]string
 	RequireAuth    bool
 	Refuse         map[string]*smtp.SMTPError // by recipient
+	// Judge, if set, refuses a message once all of it was seen.
+	Judge func(Delivery) error
 
 	EnableREQUIRETLS, EnableBINARYMIME bool // SMTPUTF8 and DSN are always on
 
@@ -197,6 +199,11 @@ func (s *session) Data(r io.Reader) error {
 		return err
 	}
 	s.now.Data = data
+	if judge := s.sink.o.Judge; judge != nil {
+		if err := judge(s.now); err != nil {
+			return err
+		}
+	}
 	s.sink.mu.Lock()
 	defer s.sink.mu.Unlock()
 	s.sink.kept = append(s.sink.kept, s.now)
