@@ -18,7 +18,7 @@ func TestKeys(t *testing.T) {
 		smarthost.source_address smarthost.socket smarthost.proxy smarthost.connect_command
 		smarthost.connect_timeout smarthost.command_timeout smarthost.require_tls smarthost.mail_options
 		smarthost.rcpt_options smarthost.own smarthost.rewrite smarthost.rewrite_to smarthost.envelope_from smarthost.header_from
-		smarthost.reply_to smarthost.add_to smarthost.redirect_to smarthost.capture smarthost.max_connections smarthost.window smarthost.rate
+		smarthost.reply_to smarthost.add_to smarthost.fix_message_id smarthost.redirect_to smarthost.capture smarthost.max_connections smarthost.window smarthost.rate
 		headers.received headers.from_name headers.add
 		spool.dir spool.deliver spool.patience spool.retry_min spool.retry_max spool.expire spool.warn
 		log.to log.format`)

@@ -31,6 +31,7 @@ func (h *Smarthost) preset(profile string) {
 		h.AddTo = true
 	case "gmail":
 		h.Hosts, h.TLS = []string{"smtp.gmail.com"}, "implicit"
+		h.FixMessageID = true
 	case "generic":
 		h.TLS = "starttls"
 	}

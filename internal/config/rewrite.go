@@ -19,6 +19,7 @@ type Rewriting struct {
 	ReplyTo      string  // for messages without one; "": the author that was
 	RewriteTo    bool    // Rewrite is for recipients too
 	AddTo        bool    // a message without To and Cc gets an empty group
+	FixMessageID bool    // what is no Message-ID is replaced by one
 	RedirectTo   string  // everything goes there, the recipients are kept in a field
 	Capture      string  // a Maildir that gets the messages instead of the server
 }
@@ -54,6 +55,7 @@ func rewritingFields(r *Rewriting) []field {
 		{"header_from", named(&r.HeaderFrom)},
 		{"reply_to", text(&r.ReplyTo, mailbox)},
 		{"add_to", flag(&r.AddTo)},
+		{"fix_message_id", flag(&r.FixMessageID)},
 		{"redirect_to", text(&r.RedirectTo, mailbox)},
 		{"capture", text(&r.Capture, pathName)},
 	}

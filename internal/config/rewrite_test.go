@@ -114,6 +114,7 @@ func TestProfiles(t *testing.T) {
 			own[i] = string(p)
 		}
 		if h.Hosts[0] != row.host || h.TLS != row.tls || h.MaxConnections != row.connections || h.Rate != row.rate || h.AddTo != row.addTo ||
+			h.FixMessageID != (h.Profile == "gmail") ||
 			h.EnvelopeFrom != row.from || h.HeaderFrom != (Mailbox{"", row.from}) || strings.Join(own, " ") != row.own {
 			t.Errorf("%s: %+v", row.why, h)
 		}

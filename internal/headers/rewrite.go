@@ -28,6 +28,9 @@ type Rewriting struct {
 	ReplyTo string
 	// AddTo puts an empty group into a message without To and Cc.
 	AddTo bool
+	// MessageID, without angle brackets, takes the place of one that is none
+	// (RFC 5322 3.6.4), or is missing; "" leaves it.
+	MessageID string
 	// Original are recipients to be kept in X-Original-To.
 	Original []string
 }
@@ -55,6 +58,7 @@ func (b *Block) Rewrite(w Rewriting) []Change {
 	if w.AddTo && !b.Has("To") && !b.Has("Cc") && !b.Has("Resent-To") && !b.Has("Resent-Cc") {
 		b.add(r, "To", "undisclosed-recipients:;", "added, the smarthost wants one")
 	}
+	b.messageID(r)
 	for _, to := range w.Original { // a trace field, so each goes behind the one before
 		b.add(r, "X-Original-To", to, "added, the message goes to another address")
 	}
@@ -80,6 +84,31 @@ func (b *Block) answers(r *rewriter, was []Address) {
 	if len(list) > 0 {
 		b.add(r, "Reply-To", strings.Join(list, ", "), "added, it was the author")
 	}
+}
+
+// messageID sees to it that there is a good one.
+func (b *Block) messageID(r *rewriter) {
+	if r.MessageID == "" {
+		return
+	}
+	for i, f := range b.fields {
+		if !f.Is("Message-ID") {
+			continue
+		}
+		if !isMessageID(f.Unfolded()) {
+			b.fields[i] = newField(fold([]byte(f.Name() + ": <" + r.MessageID + ">\r\n")))
+			r.changes = append(r.changes, Change{f.Name(), "replaced, it was none"})
+		}
+		return
+	}
+	b.add(r, "Message-ID", "<"+r.MessageID+">", "added, the smarthost wants one")
+}
+
+// isMessageID reports what any server takes for an id.
+func isMessageID(s string) bool {
+	left, right, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">"), "@")
+	return ok && len(s) == len(left)+len(right)+len("<@>") && left != "" && right != "" &&
+		!strings.ContainsFunc(left+right, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' || r == '@' })
 }
 
 // add puts a field in front; what could not stand there is left out.

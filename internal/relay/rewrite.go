@@ -2,6 +2,8 @@ package relay
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"strings"
 
@@ -34,7 +36,7 @@ func (r *Relay) wanted(h *config.Smarthost, sender string, uid int) wanted {
 
 // rewrites reports that anything at all may change.
 func rewrites(h *config.Smarthost) bool {
-	return h.EnvelopeFrom != "" || h.HeaderFrom.Address != "" || len(h.Rewrite) > 0 || h.ReplyTo != "" || h.AddTo || h.RedirectTo != ""
+	return h.EnvelopeFrom != "" || h.HeaderFrom.Address != "" || len(h.Rewrite) > 0 || h.ReplyTo != "" || h.AddTo || h.FixMessageID || h.RedirectTo != ""
 }
 
 // byRule is what stands for an address by the rewrite map; no rule leaves it.
@@ -166,6 +168,10 @@ func (w wanted) header(text []byte, given []smtp.Recipient) ([]byte, []headers.C
 	}
 	if w.h.HeaderFrom.Address != "" {
 		r.Fallback, r.FallbackRule = split(w.h.HeaderFrom.Address), "header_from"
+	}
+	if w.h.FixMessageID { // the same at each try
+		sum := sha256.Sum256(text)
+		r.MessageID = hex.EncodeToString(sum[:16]) + "@" + w.host
 	}
 	if w.h.RewriteTo {
 		r.Recipient = w.byRule
