@@ -115,7 +115,7 @@ func (g *digester) compose(d *digest.Digest) error {
 		g.a.say("%s", b)
 		g.status = statusOfBad(to.bad)
 	}
-	body, err := g.a.digestBody(d)
+	body, err := g.a.digestBody(d, g.a.tempDir(g.cfg))
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func (in *inbound) expand(to smtpd.Recipient) ([]aliases.Recipient, error) {
 
 // take makes a submission of a message. Its errors are replies.
 func (in *inbound) take(t *smtpd.Transaction, content io.Reader) (*submission, error) {
-	block, body, err := in.a.read(content)
+	block, body, err := in.a.read(content, in.a.tempDir(in.cfg))
 	if err != nil {
 		in.a.log.Refused(err.Error(), exDataErr)
 		return nil, replyOfFault(err)

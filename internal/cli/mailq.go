@@ -298,6 +298,9 @@ func fits(act, place string) bool {
 }
 
 func (a *app) actOn(q *relay.Queue, act string, e spool.Entry) error {
+	if err := a.mayTouch(q, e); err != nil {
+		return err
+	}
 	if act == "show" {
 		return a.show(q, e)
 	}

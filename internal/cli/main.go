@@ -55,6 +55,7 @@ type app struct {
 	// privileged is set when we run with more rights than our caller: then
 	// nothing of his may choose files or read the environment.
 	privileged bool
+	forgotten  []string // the environment of the caller then
 }
 
 // Main runs the command that argv[0] names and returns its exit status.
@@ -65,13 +66,10 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	}
 	a := &app{
 		name: name, argv: argv, in: in, out: out, err: errw, now: time.Now,
-		getenv:     os.Getenv,
-		host:       sync.OnceValue(fullHostname),
-		privileged: os.Geteuid() != os.Getuid() || os.Getegid() != os.Getgid(),
+		getenv: os.Getenv,
+		host:   sync.OnceValue(fullHostname),
 	}
-	if a.privileged {
-		dropTrust()
-	}
+	a.harden()
 	// Most runs end before there is anything worth collecting; the others may
 	// hold some megabytes more.
 	debug.SetGCPercent(400)
@@ -79,17 +77,6 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	defer stop()
 	defer func() { a.log.Close() }()
 	return a.run(ctx)
-}
-
-// dropTrust forgets where the caller keeps certificate authorities. Go's library
-// reads these variables by itself, and with an authority of his own the caller
-// could have the password sent to a server of his.
-func dropTrust() {
-	for _, name := range []string{"SSL_CERT_FILE", "SSL_CERT_DIR"} {
-		if err := os.Unsetenv(name); err != nil {
-			panic(err) // only for a name that is none
-		}
-	}
 }
 
 // run parses the command line and does what its mode asks for.
@@ -100,6 +87,11 @@ func (a *app) run(ctx context.Context) int {
 			a.drain()
 		}
 		return a.fail(exUsage, err)
+	}
+	if o.choosesFiles() {
+		if err := a.giveUpRights(); err != nil {
+			return a.fail(exNoPerm, err)
+		}
 	}
 	switch o.mode {
 	case modeHelp:
@@ -206,11 +198,7 @@ func (a *app) load(o *options) (*config.Config, int) {
 	if err == nil {
 		return cfg, exOK
 	}
-	status := exConfig
-	if a.privileged && (o.config != "" || o.trace != "") {
-		status = exNoPerm
-	}
-	status = a.fail(status, err)
+	status := a.fail(exConfig, err)
 	if errors.Is(err, config.ErrNoConfig) {
 		a.fail(exConfig, errors.New(config.Hint()))
 	}
@@ -218,9 +206,6 @@ func (a *app) load(o *options) (*config.Config, int) {
 }
 
 func (a *app) configure(o *options) (*config.Config, error) {
-	if a.privileged && (o.config != "" || o.trace != "") {
-		return nil, errors.New("-C and -X are not allowed with more rights than the caller's")
-	}
 	cfg, err := config.Load(config.Source{Explicit: o.config, Getenv: a.getenv, Privileged: a.privileged})
 	if err != nil {
 		return nil, err

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"golang.org/x/sys/unix"
 	"postern/internal/spool"
 )
 
@@ -28,6 +29,10 @@ func alive(o spool.Owner) (alive, known bool) {
 	if len(part) != 5 || part[0] != machine() {
 		return false, false
 	}
+	unknown := hashed("")
+	if part[1] == unknown || boot() == unknown || part[4] == "0" {
+		return false, false // /proc is hidden from one of us
+	}
 	if part[1] != boot() {
 		return false, true // the host was started anew
 	}
@@ -35,7 +40,14 @@ func alive(o spool.Owner) (alive, known bool) {
 		return false, false
 	}
 	pid, err := strconv.Atoi(part[3])
-	return err == nil && started(pid) == part[4] && part[4] != "0", true
+	if err != nil || pid < 1 {
+		return false, true
+	}
+	start := started(pid)
+	if start == "0" && unix.Kill(pid, 0) != unix.ESRCH {
+		return false, false // it is there, but /proc hides it (hidepid)
+	}
+	return start == part[4], true
 }
 
 func machine() string {

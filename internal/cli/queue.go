@@ -183,8 +183,11 @@ func (a *app) detach(cfg *config.Config) error {
 		return err
 	}
 	args := []string{"-q", "--due"}
-	if cfg.Path != "" {
+	if cfg.Path != "" && !a.privileged {
 		args = append(args, "--config", cfg.Path)
+	}
+	if a.privileged { // whatever the caller has put in the place of our name since
+		program = "/proc/self/exe"
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Args[0] = "sendmail"

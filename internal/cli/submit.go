@@ -113,7 +113,7 @@ func (a *app) refuse(err error) int {
 // receive reads the message to its end, whatever is wrong, and makes what is to
 // be sent of it. Its errors are *fault.
 func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
-	block, body, err := a.input(o)
+	block, body, err := a.input(o, a.tempDir(cfg))
 	if err != nil {
 		a.drain()
 		return nil, err
@@ -127,15 +127,16 @@ func (a *app) receive(o *options, cfg *config.Config) (*submission, error) {
 }
 
 // input is what stands on standard input: a message, or text without a header.
-func (a *app) input(o *options) (*headers.Block, *message.Body, error) {
+func (a *app) input(o *options, dir string) (*headers.Block, *message.Body, error) {
 	if o.text {
-		return a.readText(o)
+		return a.readText(o, dir)
 	}
-	return a.read(message.NewInput(a.in, o.ignoreDots))
+	return a.read(message.NewInput(a.in, o.ignoreDots), dir)
 }
 
-// read takes a message apart. Its errors are *fault; r is not drained then.
-func (a *app) read(r io.Reader) (*headers.Block, *message.Body, error) {
+// read takes a message apart; a long one waits in dir. Its errors are *fault; r is
+// not drained then.
+func (a *app) read(r io.Reader, dir string) (*headers.Block, *message.Body, error) {
 	block, rest, err := headers.Read(r, headers.DefaultLimit)
 	if err != nil {
 		if errors.Is(err, headers.ErrTooLarge) {
@@ -143,7 +144,7 @@ func (a *app) read(r io.Reader) (*headers.Block, *message.Body, error) {
 		}
 		return nil, nil, faultf(exIOErr, "cannot read the message: %w", err)
 	}
-	body, err := message.ReadBody(rest, a.tempDir())
+	body, err := message.ReadBody(rest, dir)
 	if err != nil {
 		return nil, nil, bodyFault(err)
 	}
@@ -158,16 +159,9 @@ func (a *app) read(r io.Reader) (*headers.Block, *message.Body, error) {
 func bodyFault(err error) *fault {
 	var store *message.StoreError
 	if errors.As(err, &store) {
-		return faultf(exTempFail, "cannot keep the message while it is read: %w", err)
+		return faultf(exTempFail, "cannot keep the message while it is read: %w; set TMPDIR to a directory with room", err)
 	}
 	return faultf(exIOErr, "cannot read the message: %w", err)
-}
-
-func (a *app) tempDir() string {
-	if a.privileged {
-		return "/tmp"
-	}
-	return os.TempDir()
 }
 
 // given works out what the command line, the header and the account say.

@@ -16,10 +16,10 @@ const (
 
 // readText reads standard input as text for --text: what looks like a header in
 // a log is none. Its errors are *fault.
-func (a *app) readText(o *options) (*headers.Block, *message.Body, error) {
+func (a *app) readText(o *options, dir string) (*headers.Block, *message.Body, error) {
 	now := a.now()
 	text := digest.NewText(a.in)
-	body, err := message.ReadBody(text, a.tempDir())
+	body, err := message.ReadBody(text, dir)
 	if err != nil {
 		return nil, nil, bodyFault(err)
 	}
@@ -54,6 +54,6 @@ func (a *app) textHeader(o *options, d *digest.Digest, subject digest.Subject) *
 }
 
 // digestBody is the text of a digest.
-func (a *app) digestBody(d *digest.Digest) (*message.Body, error) {
-	return message.ReadBody(d.Text(), a.tempDir())
+func (a *app) digestBody(d *digest.Digest, dir string) (*message.Body, error) {
+	return message.ReadBody(d.Text(), dir)
 }

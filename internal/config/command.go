@@ -41,6 +41,9 @@ func (s *secretSource) readCommand(ctx context.Context) (string, error) {
 	}
 	if err != nil {
 		said := printable(stderr.buf.String())
+		if s.cleanup { // our caller must not see what the program knows
+			said = ""
+		}
 		if said != "" {
 			said = ": " + said
 		}
