@@ -55,6 +55,10 @@ func runInside() int {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		return 1
 	}
+	if err := buildPackages(root); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		return 1
+	}
 	if err := fetchExim(); err != nil {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		return 1
