@@ -1,6 +1,9 @@
 package smtptest
 
-import "strings"
+import (
+	"crypto/tls"
+	"strings"
+)
 
 // Action is what a Server does after an answer.
 type Action int
@@ -18,6 +21,9 @@ type Answer struct {
 	Text      string
 	Then      Action
 	EveryByte bool // one write for each octet
+	// Make, if set, makes the answer out of what the client said; state is nil
+	// without TLS.
+	Make func(said string, state *tls.ConnectionState) Answer
 }
 
 // Say is an answer of whole lines.

@@ -96,7 +96,7 @@ func (d *dialogue) command() error {
 	case "EHLO", "HELO", "MAIL", "RSET":
 		d.chunks = nil
 	}
-	a := d.s.next(d.s.o.Script.find(line))
+	a := d.made(d.s.next(d.s.o.Script.find(line)), line)
 	if err := d.answer(a); err != nil {
 		return err
 	}
@@ -111,6 +111,19 @@ func (d *dialogue) command() error {
 	return nil
 }
 
+// made is a, or what it makes of what was said.
+func (d *dialogue) made(a Answer, said string) Answer {
+	if a.Make == nil {
+		return a
+	}
+	c, ok := d.conn.(*tls.Conn)
+	if !ok {
+		return a.Make(said, nil)
+	}
+	state := c.ConnectionState()
+	return a.Make(said, &state)
+}
+
 // challenge reads answers to 334 until something else is said.
 func (d *dialogue) challenge() error {
 	for {
@@ -119,7 +132,7 @@ func (d *dialogue) challenge() error {
 			return err
 		}
 		d.note("_line " + line)
-		a := d.s.next("_line")
+		a := d.made(d.s.next("_line"), line)
 		if err := d.answer(a); err != nil || !strings.HasPrefix(a.Text, "334") {
 			return err
 		}
