@@ -36,61 +36,55 @@ const (
 
 func newDotWriter(w *bufio.Writer) *dotWriter { return &dotWriter{w: w} }
 
-// Write implements io.Writer.
+// Write implements io.Writer. What needs no change goes on in one piece.
 func (d *dotWriter) Write(p []byte) (int, error) {
 	written := len(p)
 	for len(p) > 0 {
-		if d.state == dotCR {
+		var err error
+		switch {
+		case d.state == dotCR:
 			p = bytes.TrimPrefix(p, []byte("\n"))
-			if err := d.endLine(); err != nil {
-				return 0, err
-			}
-			continue
+			d.state = dotLineStart
+			err = d.w.WriteByte('\n')
+		case d.state == dotLineStart && p[0] == '.':
+			d.state = dotInside
+			err = d.w.WriteByte('.')
+		case p[0] == '\n':
+			p = p[1:]
+			d.state = dotLineStart
+			_, err = d.w.WriteString("\r\n")
+		default:
+			n := d.asIs(p)
+			_, err = d.w.Write(p[:n])
+			p = p[n:]
 		}
-		if d.state == dotLineStart && p[0] == '.' {
-			if err := d.w.WriteByte('.'); err != nil {
-				return 0, err
-			}
-		}
-		n, err := d.line(p)
 		if err != nil {
 			return 0, err
 		}
-		p = p[n:]
 	}
 	return written, nil
 }
 
-// endLine writes the LF that a CR waits for.
-func (d *dotWriter) endLine() error {
-	d.state = dotLineStart
-	return d.w.WriteByte('\n')
-}
-
-// line writes p up to the end of its first line, and returns how much that is.
-func (d *dotWriter) line(p []byte) (int, error) {
-	n := bytes.IndexByte(p, '\n')
-	if cr := bytes.IndexByte(p[:boundOr(n, len(p))], '\r'); cr >= 0 {
-		d.state = dotCR
-		_, err := d.w.Write(p[:cr+1])
-		return cr + 1, err
-	}
-	if n < 0 {
-		d.state = dotInside
-		return d.w.Write(p)
-	}
-	if _, err := d.w.Write(p[:n]); err != nil {
-		return 0, err
-	}
-	d.state = dotLineStart
-	_, err := d.w.WriteString("\r\n")
-	return n + 1, err
-}
-
-// boundOr is n, or otherwise if there is none.
-func boundOr(n, otherwise int) int {
-	if n < 0 {
-		return otherwise
+// asIs is how much of p needs no change: all up to a dot that begins a line, a LF
+// without CR, or behind a CR without LF. It is not 0.
+func (d *dotWriter) asIs(p []byte) int {
+	n := 0
+	for n < len(p) && (d.state != dotLineStart || p[n] != '.') {
+		line, _, ended := bytes.Cut(p[n:], []byte("\n"))
+		cr := bytes.IndexByte(line, '\r')
+		switch {
+		case cr >= 0 && (cr < len(line)-1 || !ended):
+			d.state = dotCR
+			return n + cr + 1
+		case !ended:
+			d.state = dotInside
+			return len(p)
+		case cr < 0:
+			d.state = dotInside
+			return n + len(line)
+		}
+		d.state = dotLineStart
+		n += len(line) + 1
 	}
 	return n
 }
@@ -112,17 +106,16 @@ func (d *dotWriter) Close() error {
 // octets than BDAT announced, must never become mail or commands.
 var errSize = errors.New("the message is not as long as it was")
 
-// copyContent writes the whole of m to w. An error of m, or a wrong size, is
-// ErrMessage; any other is w's.
-func copyContent(w io.Writer, m Message) error {
+// copyContent writes the whole of m to w by way of buf. An error of m, or a wrong
+// size, is ErrMessage; any other is w's.
+func copyContent(w io.Writer, m Message, buf []byte) error {
 	src, err := m.Open()
 	if err != nil {
 		return because(ErrMessage, err)
 	}
 	defer src.Close()
 	r := &messageReader{r: src, left: m.Size()}
-	// Only Read and Write, so that the copy goes through this buffer.
-	buf := make([]byte, writeBuffer)
+	// Only Read and Write, so that the copy goes through the buffer.
 	if _, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{r}, buf); err != nil {
 		return err
 	}

@@ -138,12 +138,12 @@ func TestCopyContent(t *testing.T) {
 		"cannot start": {odd{3, failing{disk}, nil}, ErrMessage},
 	} {
 		var b bytes.Buffer
-		err := copyContent(&b, test.m)
+		err := copyContent(&b, test.m, make([]byte, 2))
 		if !errors.Is(err, test.kind) || test.kind == nil && err != nil || b.Len() > int(test.m.Size()) {
 			t.Errorf("%s: %v, wrote %q", name, err, b.String())
 		}
 	}
-	if err := copyContent(&limited{2}, bytesMessage("abc")); err == nil || errors.Is(err, ErrMessage) {
+	if err := copyContent(&limited{2}, bytesMessage("abc"), make([]byte, 2)); err == nil || errors.Is(err, ErrMessage) {
 		t.Errorf("%v", err)
 	}
 }
@@ -170,7 +170,7 @@ func FuzzContent(f *testing.F) {
 		}
 		var b bytes.Buffer
 		fmt.Fprintf(&b, "BDAT %d LAST\r\n", m.Size())
-		if err := copyContent(&b, m); err != nil {
+		if err := copyContent(&b, m, make([]byte, 7)); err != nil {
 			t.Fatal(err)
 		}
 		var n int

@@ -21,6 +21,8 @@ type link struct {
 	err     error    // the first failure; it stays
 	handed  int64    // octets given to the connection
 	ctx     context.Context
+	start   time.Time // of the first wait
+	copying []byte    // for content, once there is some
 }
 
 // readBuffer and writeBuffer are in octets. What is written waits in the buffer
@@ -64,16 +66,36 @@ func (l *link) begin(ctx context.Context) (end func()) {
 
 // arm gives the next wait its deadline: d from now, or the context's if sooner.
 func (l *link) arm(d time.Duration) error {
-	ctx, cancel := context.WithTimeout(l.ctx, d)
-	defer cancel()
-	if err := ctx.Err(); err != nil {
+	if err := l.ctx.Err(); err != nil {
 		return err
 	}
-	t, _ := ctx.Deadline()
+	t := l.now().Add(d)
+	if end, ok := l.ctx.Deadline(); ok && end.Before(t) {
+		t = end
+	}
 	if err := l.conn.SetDeadline(t); err != nil {
 		return err
 	}
 	return l.ctx.Err() // it may have ended between; then AfterFunc's deadline was overwritten
+}
+
+// copyBuffer is what content is copied through, the same for all messages.
+func (l *link) copyBuffer() []byte {
+	if l.copying == nil {
+		l.copying = make([]byte, writeBuffer)
+	}
+	return l.copying
+}
+
+// now is the moment at which a context that ends at once was made, and what has
+// passed since. A context for each write would cost as much as the message is long.
+func (l *link) now() time.Time {
+	if l.start.IsZero() {
+		ctx, cancel := context.WithTimeout(context.Background(), 0)
+		defer cancel()
+		l.start, _ = ctx.Deadline()
+	}
+	return l.start.Add(time.Since(l.start))
 }
 
 // deadlineWriter arms the deadline anew for each write, so that a long message

@@ -62,7 +62,7 @@ func (c *Client) content(t *transaction) error {
 	}
 	c.link.say('>', fmt.Sprintf("[%d octets of message]", t.msg.Size()))
 	d := newDotWriter(c.link.w)
-	err := copyContent(d, t.msg)
+	err := copyContent(d, t.msg, c.link.copyBuffer())
 	if err == nil {
 		c.dirty = false // content ends a transaction, whatever the answer
 		err = d.Close()
@@ -76,7 +76,7 @@ func (c *Client) chunk(t *transaction) error {
 	line := fmt.Sprintf("BDAT %d LAST", t.msg.Size())
 	err := c.link.writeLine(line, line)
 	if err == nil {
-		err = copyContent(c.link.w, t.msg)
+		err = copyContent(c.link.w, t.msg, c.link.copyBuffer())
 	}
 	return c.contentWritten(t, err)
 }
