@@ -14,6 +14,7 @@ type outlet struct {
 	a     *app
 	cfg   *config.Config
 	mode  byte // i, b or q
+	back  bool // what is refused for good is also returned by mail
 	relay *relay.Relay
 	queue *relay.Queue // nil without a spool
 }
@@ -21,7 +22,7 @@ type outlet struct {
 // outlet makes ready to send. A spool that cannot be opened is warned about, and
 // done without.
 func (a *app) outlet(o *options, cfg *config.Config, trace func(byte, string)) *outlet {
-	w := &outlet{a: a, cfg: cfg, mode: deliveryMode(o, cfg), relay: a.relay(cfg, trace)}
+	w := &outlet{a: a, cfg: cfg, mode: deliveryMode(o, cfg), back: o.errors == 'm' || o.errors == 'e', relay: a.relay(cfg, trace)}
 	var err error
 	if w.queue, err = a.queue(cfg, w.relay); err != nil {
 		a.log.Warning(err.Error())
@@ -54,7 +55,11 @@ func (w *outlet) sendOne(ctx context.Context, s *submission) []relay.Outcome {
 	if w.queue != nil && w.mode != 'i' {
 		return w.keepFirst(ctx, s)
 	}
-	return w.tryFirst(ctx, s)
+	outcomes := w.tryFirst(ctx, s)
+	if w.back && w.queue != nil {
+		w.giveBack(s, outcomes)
+	}
+	return outcomes
 }
 
 func (w *outlet) accepted(s *submission) {
@@ -87,10 +92,10 @@ func (w *outlet) tryFirst(ctx context.Context, s *submission) []relay.Outcome {
 			left = append(left, o)
 		}
 	}
+	if len(left) < len(outcomes) && w.queue.HasDue() { // the smarthost is there, so others can go as well
+		w.a.wake(w.cfg, w.queue)
+	}
 	if len(left) == 0 {
-		if w.queue.HasDue() { // the smarthost is there, so others can go as well
-			w.a.wake(w.cfg, w.queue)
-		}
 		return outcomes
 	}
 	if _, err := w.queue.Put(s.id, env, s.msg, left, s.uid, w.queue.Again(w.a.now())); err != nil {
@@ -149,13 +154,18 @@ func (a *app) report(o *options, cfg *config.Config, s *submission, outcomes []r
 			return a.fail(exIOErr, err)
 		}
 	}
-	a.explain(cfg, outcomes)
-	for _, b := range s.bad {
-		a.say("%s", b)
+	if o.errors != 'q' {
+		a.explain(cfg, outcomes)
+		for _, b := range s.bad {
+			a.say("%s", b)
+		}
 	}
 	status := statusOf(outcomes)
 	if len(s.bad) > 0 && (status == exOK || statusOfBad(s.bad) == exTempFail) {
-		return statusOfBad(s.bad)
+		status = statusOfBad(s.bad)
+	}
+	if status != exOK && o.deadLetter != "" {
+		a.bury(o.deadLetter, s)
 	}
 	return status
 }

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -88,7 +89,8 @@ func messageFlags() []flag {
 		{"C", needsValue, "file", "as --config", setConfig},
 		{"L", needsValue, "tag", "name in the log", func(o *options, v string) error { o.logTag = v; return nil }},
 		{"o", needsValue, "x[value]", "old-style option: i, d (delivery mode), e (error mode); others do nothing", setOld},
-		{"O", needsValue, "name=value", "option by name: IgnoreDots, DeliveryMode, ErrorMode; others do nothing", setNamed},
+		{"O", needsValue, "name=value", "option by name: IgnoreDots, DeliveryMode, ErrorMode, DeadLetterDrop; others do nothing", setNamed},
+		{"e", needsValue, "mode", "how errors are told: p on standard error, m by mail too, q not at all", setErrors},
 	}
 }
 
@@ -104,6 +106,8 @@ func setOld(o *options, v string) error {
 		o.ignoreDots = true
 	case strings.HasPrefix(v, "d"):
 		return o.setDelivery(v[1:])
+	case strings.HasPrefix(v, "e"):
+		return setErrors(o, v[1:])
 	}
 	return nil
 }
@@ -116,7 +120,28 @@ func setNamed(o *options, v string) error {
 		o.ignoreDots = value == "" || strings.HasPrefix(strings.ToLower(value), "t") || value == "1" || strings.EqualFold(value, "yes")
 	case "deliverymode":
 		return o.setDelivery(strings.ToLower(value))
+	case "errormode":
+		return setErrors(o, strings.ToLower(value))
+	case "deadletterdrop":
+		return o.setDeadLetter(value)
 	}
+	return nil
+}
+
+// setErrors is the error mode. A mode that nobody knows is like none.
+func setErrors(o *options, v string) error {
+	if v != "" && strings.Contains("mepqw", v[:1]) {
+		o.errors = v[0]
+	}
+	return nil
+}
+
+// setDeadLetter takes the file for what could be neither sent nor kept.
+func (o *options) setDeadLetter(v string) error {
+	if !filepath.IsAbs(v) {
+		return usagef("DeadLetterDrop=%s: not the full path of a file", v)
+	}
+	o.deadLetter = v
 	return nil
 }
 
@@ -257,7 +282,7 @@ func ignoredFlags() []flag {
 	for _, name := range []string{"m", "n", "G", "U", "x", "s", "c"} {
 		list = append(list, flag{name: name, apply: nothing})
 	}
-	for _, name := range []string{"A", "D", "M", "e", "p"} {
+	for _, name := range []string{"A", "D", "M", "p"} {
 		list = append(list, flag{name: name, value: needsValue, apply: nothing})
 	}
 	return append(list,

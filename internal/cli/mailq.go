@@ -247,7 +247,10 @@ func (a *app) queueAct(o *options) int {
 		return status
 	}
 	if q == nil {
-		return a.fail(exConfig, errors.New("no spool is configured, so nothing is queued"))
+		return a.fail(exConfig, errors.New("there is no spool, so nothing is queued"))
+	}
+	if _, err := q.Spool.Recover(); err != nil && o.act != "show" { // what a dead process had is not "being sent just now"
+		a.log.Warning("spool: " + err.Error())
 	}
 	entries, err := chosen(q, o)
 	if err != nil {
@@ -320,7 +323,7 @@ func (a *app) actOn(q *relay.Queue, act string, e spool.Entry) error {
 	}
 	if e.Place == "failed" { // what was given up is tried again, with a new life
 		c.State.Recipients = append(c.State.Recipients, c.State.Failed...)
-		c.State.Failed, c.State.Created = nil, a.now()
+		c.State.Failed, c.State.Created, c.State.Warned = nil, a.now(), false
 		if err := c.Save(true); err != nil {
 			return errors.Join(err, c.Fail())
 		}

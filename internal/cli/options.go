@@ -48,7 +48,9 @@ type options struct {
 	notify     string // NEVER, or of SUCCESS,FAILURE,DELAY
 	ret        string // FULL or HDRS
 	envid      string
-	delivery   byte // i, b, q, d, or 0
+	delivery   byte   // i, b, q, d, or 0
+	errors     byte   // error mode: m, e, p, q, w, or 0
+	deadLetter string // where to append what could be neither sent nor kept
 
 	text       bool            // all of the input is text, there is no header in it
 	subject    *digest.Subject // nil if not given

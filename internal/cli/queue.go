@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -43,14 +43,35 @@ func (a *app) openQueue(o *options, trace func(byte, string)) (*config.Config, *
 	if errors.Is(err, config.ErrNoConfig) {
 		return &config.Config{}, nil, exOK
 	}
+	if errors.Is(err, fs.ErrPermission) && o.mode != modeQueueRun {
+		cfg, err = a.usualSpool(err)
+	}
 	if err != nil {
 		return nil, nil, a.fail(exConfig, err)
+	}
+	if _, err := os.Stat(cfg.Spool.Dir); filepath.IsAbs(cfg.Spool.Dir) && errors.Is(err, fs.ErrNotExist) {
+		return cfg, nil, exOK // the first message makes it
 	}
 	q, err := a.queue(cfg, a.relay(cfg, trace))
 	if err != nil {
 		return nil, nil, a.fail(exCantCreate, err)
 	}
 	return cfg, q, exOK
+}
+
+// usualSpool stands in for a configuration that the user may not read, since it
+// has a password, when he only wants to see or order the queue. It needs a spool
+// at the usual place, or where he says.
+func (a *app) usualSpool(err error) (*config.Config, error) {
+	dir := "/var/spool/postern"
+	if given := a.getenv("POSTERN_SPOOL"); !a.privileged && filepath.IsAbs(given) {
+		dir = given
+	}
+	if _, serr := os.Stat(dir); serr != nil {
+		return nil, fmt.Errorf("%w\nso it is not known where the spool is, and none is in %s; name it with POSTERN_SPOOL", err, dir)
+	}
+	// Nobody's claim is to look as if it came from a wrong clock.
+	return &config.Config{Spool: config.Spool{Dir: dir}, Timeout: 24 * time.Hour}, nil
 }
 
 // runQueue is -q: once, or again and again until it is told to stop.
@@ -101,14 +122,24 @@ func (a *app) runEnded(cfg *config.Config, o *options, err error) int {
 	return exOK
 }
 
-// untilNext is how long a runner may sleep: until the next message is due, at
-// least a second, at most the interval.
+// lookAgain is how long a runner sleeps at most: what others put into the queue
+// meanwhile may be due before the interval has passed.
+const lookAgain = time.Minute
+
+// untilNext is how long a runner may sleep: until the next message is due, and no
+// longer than the interval. What is due and still there could not be tried now.
 func (a *app) untilNext(q *relay.Queue, interval time.Duration) time.Duration {
-	wait := interval
-	if entries, _, err := q.Spool.List("queue"); err == nil && len(entries) > 0 {
-		wait = min(wait, entries[0].Due.Sub(a.now()))
+	wait := min(interval, lookAgain)
+	entries, _, err := q.Spool.List("queue")
+	if err != nil {
+		return wait
 	}
-	return max(wait, time.Second)
+	for _, e := range entries { // sorted by time
+		if left := e.Due.Sub(a.now()); left > 0 {
+			return max(min(wait, left), time.Second)
+		}
+	}
+	return wait
 }
 
 // pause waits; it is false if ctx ended it.
@@ -173,35 +204,4 @@ func (f filter) matches(id string, s *spool.State) bool {
 		}
 	}
 	return false
-}
-
-// detach runs the queue in a process of its own, which outlives us and our
-// caller's terminal and pipes.
-func (a *app) detach(cfg *config.Config) error {
-	program, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	args := []string{"-q", "--due"}
-	if cfg.Path != "" && !a.privileged {
-		args = append(args, "--config", cfg.Path)
-	}
-	if a.privileged { // whatever the caller has put in the place of our name since
-		program = "/proc/self/exe"
-	}
-	cmd := exec.Command(program, args...)
-	cmd.Args[0] = "sendmail"
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
-		return err
-	}
-	return cmd.Process.Release()
-}
-
-// wake sees to it that what is due goes out soon.
-func (a *app) wake(cfg *config.Config, q *relay.Queue) {
-	if err := a.detach(cfg); err != nil {
-		a.log.Warning("cannot start a queue run, the next one will do it: " + err.Error())
-	}
 }

@@ -16,7 +16,11 @@ type Error struct {
 	Key  string // "smarthost.port", or the name of a variable
 	Msg  string
 	Hint string // what to do
+	Err  error  // what the system said, if it did
 }
+
+// Unwrap gives what the system said.
+func (e *Error) Unwrap() error { return e.Err }
 
 // Error gives file:line: key: message; hint.
 func (e *Error) Error() string {

@@ -136,7 +136,7 @@ func (src Source) absent(path string, err error) bool {
 }
 
 func openError(path string, err error) error {
-	e := &Error{File: path, Msg: "cannot be read: " + plainCause(err)}
+	e := &Error{File: path, Msg: "cannot be read: " + plainCause(err), Err: err}
 	if errors.Is(err, fs.ErrPermission) {
 		e.Hint = "make it readable for the user that sends, or choose another with POSTERN_CONFIG"
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"postern/internal/config"
@@ -92,12 +93,13 @@ func (q *Queue) Again(created time.Time) time.Time {
 	return q.now().Add(time.Duration(float64(wait) * (0.9 + 0.2*q.Random())))
 }
 
-// HasDue reports whether any message's time has come.
+// HasDue reports whether there is anything for a run to do: a message whose time
+// has come, or one that was left behind by a process which died.
 func (q *Queue) HasDue() bool {
-	entries, _, err := q.Spool.List("queue")
-	for _, e := range entries {
-		if q.Spool.Due(e) {
-			return err == nil
+	for _, place := range []string{"queue", "active"} {
+		entries, _, err := q.Spool.List(place)
+		if err == nil && slices.ContainsFunc(entries, q.Spool.Due) {
+			return true
 		}
 	}
 	return false

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/internal/bounce"
+	"postern/internal/smtp"
 	"postern/internal/spool"
 )
 
@@ -155,7 +156,7 @@ func (r *run) report(c *spool.Claim) (parked bool, err error) {
 	tell := wanting(s.Failed, "FAILURE")
 	if s.Sender != "" && s.Report == "" {
 		if len(tell) > 0 {
-			if err := r.q.tell(c, bounce.Failure, s.Sender, tell); err != nil {
+			if err := r.q.tell(s, c, bounce.Failure, s.Sender, tell); err != nil {
 				return false, err
 			}
 		}
@@ -166,7 +167,7 @@ func (r *run) report(c *spool.Claim) (parked bool, err error) {
 		return false, nil
 	}
 	if to := r.q.config().Postmaster; to != "" && (s.Report == "" || s.Report == bounce.Failure.String()) {
-		if err := r.q.tell(c, bounce.Postmaster, to, s.Failed); err != nil {
+		if err := r.q.tell(s, c, bounce.Postmaster, to, s.Failed); err != nil {
 			return false, err
 		}
 	}
@@ -181,7 +182,7 @@ func (r *run) warn(c *spool.Claim) error {
 		return nil
 	}
 	if tell := wanting(s.Recipients, "DELAY"); len(tell) > 0 {
-		if err := r.q.tell(c, bounce.Delay, s.Sender, tell); err != nil {
+		if err := r.q.tell(s, c, bounce.Delay, s.Sender, tell); err != nil {
 			return err
 		}
 	}
@@ -200,9 +201,8 @@ func wanting(all []spool.Recipient, kind string) (list []spool.Recipient) {
 	return list
 }
 
-// tell puts a report about recipients of c into the queue.
-func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.Recipient) error {
-	s := c.State
+// tell puts a report about recipients of a message into the queue.
+func (q *Queue) tell(s *spool.State, text smtp.Message, kind bounce.Kind, to string, about []spool.Recipient) error {
 	report := bounce.Report{
 		Kind: kind, Host: q.Relay.Host, Domain: q.Domain, To: to, Sender: s.Sender, EnvelopeID: s.EnvelopeID, Return: s.Return,
 		Arrived: s.Created, Now: q.now(), Until: s.Created.Add(q.config().Spool.Expire),
@@ -211,7 +211,7 @@ func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.
 	for _, one := range about {
 		report.Recipients = append(report.Recipients, reported(one, s, q.config().Spool.Expire))
 	}
-	original, err := c.Open()
+	original, err := text.Open()
 	if err != nil {
 		return err
 	}
@@ -220,7 +220,7 @@ func (q *Queue) tell(c *spool.Claim, kind bounce.Kind, to string, about []spool.
 		return errors.Join(err, original.Close())
 	}
 	defer d.Abandon()
-	if err := errors.Join(bounce.Write(d, report, original, s.Size), original.Close()); err != nil {
+	if err := errors.Join(bounce.Write(d, report, original, text.Size()), original.Close()); err != nil {
 		return err
 	}
 	state := &spool.State{Created: q.now(), Report: kind.String(), EightBit: true}

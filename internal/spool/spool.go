@@ -143,9 +143,13 @@ func (s *Spool) All() (all []Entry, strangers []Stranger, err error) {
 	return all, strangers, nil
 }
 
-// Due reports whether an entry's time has come. A time beyond the horizon was
-// written under a wrong clock.
+// Due reports whether an entry's time has come: in the queue that of its next
+// try, and among the claimed that of being given back. A time beyond the horizon
+// was written under a wrong clock.
 func (s *Spool) Due(e Entry) bool {
+	if e.Place == dirActive {
+		return s.abandoned(e.ref)
+	}
 	now := s.o.Now()
 	return !e.Due.After(now) || e.Due.After(now.Add(s.o.Horizon))
 }
