@@ -102,11 +102,14 @@ type Delivery struct {
 
 // Delivery logs an outcome.
 func (l *Logger) Delivery(d Delivery) {
+	if l == nil || l.to == nil {
+		return
+	}
 	severity := levelInfo
 	if d.Status != "sent" {
 		severity = levelWarning
 	}
-	if l != nil && l.o.Format == "json" {
+	if l.o.Format == "json" {
 		l.event(severity, "", "delivery", d.attrs()...)
 		return
 	}

@@ -177,7 +177,11 @@ func (l *link) idle() (farewell Reply, err error) {
 	return Reply{}, l.fail(errUnsolicited)
 }
 
-func (l *link) heard(line []byte) { l.say('<', l.hide(string(line))) }
+func (l *link) heard(line []byte) {
+	if l.trace != nil {
+		l.say('<', l.hide(string(line)))
+	}
+}
 
 func (l *link) hide(text string) string {
 	for _, secret := range l.hidden {
