@@ -201,7 +201,7 @@ func (h *house) proxy(port, trip string) (a answer, err error) {
 	if err != nil {
 		return a, err
 	}
-	p, err := smtptest.StartProxy("127.0.0.1:"+port, smtptest.ProxyOptions{RoundTrip: d})
+	p, err := smtptest.StartProxy("127.0.0.1:"+port, smtptest.ProxyOptions{RoundTrip: d, Far: true})
 	if err != nil {
 		return a, err
 	}

@@ -11,6 +11,9 @@ import (
 // ProxyOptions say what a Proxy does to the link.
 type ProxyOptions struct {
 	RoundTrip time.Duration // half of it in each direction
+	// Far makes connecting take its time as well: a round trip until the client may
+	// speak, and another half until the server knows of it.
+	Far bool
 	// CutAfter cuts the link when the client has sent this text: the server gets it
 	// and nothing more. CutBefore cuts it when an answer has this text: the client
 	// gets what came before it and nothing more.
@@ -25,6 +28,7 @@ type Proxy struct {
 	target string
 	l      net.Listener
 	wg     sync.WaitGroup
+	gone   chan struct{} // closed by Close
 
 	mu          sync.Mutex
 	turnarounds int
@@ -41,7 +45,7 @@ func StartProxy(target string, o ProxyOptions) (*Proxy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Proxy{o: o, target: target, l: l}
+	p := &Proxy{o: o, target: target, l: l, gone: make(chan struct{})}
 	p.wg.Go(p.accept)
 	return p, nil
 }
@@ -66,6 +70,9 @@ func (p *Proxy) Port() int { return p.l.Addr().(*net.TCPAddr).Port }
 // Close ends the proxy with all connections.
 func (p *Proxy) Close() {
 	p.mu.Lock()
+	if !p.closed {
+		close(p.gone)
+	}
 	p.closed = true
 	p.mu.Unlock()
 	p.l.Close()
@@ -113,16 +120,38 @@ func (p *Proxy) accept() {
 		if err != nil {
 			return
 		}
-		network := "tcp"
-		if strings.HasPrefix(p.target, "/") {
-			network = "unix"
+		if p.o.Far {
+			p.wg.Go(func() { p.connect(client) })
+		} else {
+			p.connect(client)
 		}
-		server, err := net.Dial(network, p.target)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		p.carry(client, server)
+	}
+}
+
+func (p *Proxy) connect(client net.Conn) {
+	if p.o.Far && !p.travel(p.o.RoundTrip) {
+		client.Close()
+		return
+	}
+	network := "tcp"
+	if strings.HasPrefix(p.target, "/") {
+		network = "unix"
+	}
+	server, err := net.Dial(network, p.target)
+	if err != nil {
+		client.Close()
+		return
+	}
+	p.carry(client, server)
+}
+
+// travel waits as long as the line takes; it is false if the proxy is closed.
+func (p *Proxy) travel(d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-p.gone:
+		return false
 	}
 }
 
@@ -139,7 +168,12 @@ func (p *Proxy) carry(client, server net.Conn) {
 	up := &lane{link: l, from: client, to: server, up: true, queue: make(chan parcel, 4096)}
 	down := &lane{link: l, from: server, to: client, queue: make(chan parcel, 4096)}
 	p.wg.Go(up.read)
-	p.wg.Go(down.read)
+	p.wg.Go(func() {
+		if p.o.Far { // the server accepts half a trip after the client did
+			p.travel(p.o.RoundTrip / 2)
+		}
+		down.read()
+	})
 	p.wg.Go(func() {
 		var both sync.WaitGroup
 		both.Go(up.write)

@@ -2,6 +2,7 @@ package smtptest
 
 import (
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
@@ -111,5 +112,45 @@ func TestProxyStallAndCut(t *testing.T) {
 	s.Wait()
 	if got := s.Sessions()[0].Commands; len(got) != 0 {
 		t.Errorf("the server heard %q", got)
+	}
+}
+
+// With Far a server that speaks first is heard after two round trips, as on a
+// real line: one to connect, one for the greeting.
+func TestProxyFar(t *testing.T) {
+	const trip = 40 * time.Millisecond
+	s, err := StartSwift(SwiftOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	p := NewProxy(t, s.Addr(), ProxyOptions{RoundTrip: trip, Far: true})
+	begin := time.Now()
+	c, err := net.Dial("tcp", p.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	buf := make([]byte, 512)
+	if _, err := c.Read(buf); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(begin); took < 2*trip {
+		t.Errorf("the greeting came after %s", took)
+	}
+	if n := p.Answers(); n != 0 {
+		t.Errorf("%d answers before a question", n)
+	}
+	for n := 1; n <= 2; n++ {
+		asked := time.Now()
+		if _, err := c.Write([]byte("NOOP\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(buf); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(asked); took < trip || p.Answers() != n {
+			t.Errorf("an answer after %s, %d of them", took, p.Answers())
+		}
 	}
 }
