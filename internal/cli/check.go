@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"postern/internal/config"
-	"postern/internal/headers"
 	"postern/internal/relay"
 	"postern/internal/smtp"
 )
@@ -168,27 +167,26 @@ func verified(h *config.Smarthost) string {
 func (a *app) checkEnvelope(ctx context.Context, cfg *config.Config, r *relay.Relay, sel *selection, g selected, c *smtp.Client) int {
 	from, rule := r.SenderFor(g.host, sel.from)
 	if _, err := c.Mail(ctx, from); err != nil {
-		a.step("sender", "%s: %s", changedAddress(sel.from, from, rule), said(err))
+		a.step("sender", "%s %s", changedAddress(sel.from, from, rule), said(err))
 		a.say("%s", senderHint(cfg.Path))
 		return statusOfError(err)
 	}
 	a.step("sender", "%s accepted", changedAddress(sel.from, from, rule))
-	if g.host.RedirectTo != "" && len(g.to) == 0 {
-		g.to = []headers.Address{{}}
-	}
 	status := exOK
+	ask := func(what, to string) {
+		if _, err := c.Rcpt(ctx, to); err != nil {
+			a.step("recipient", "%s %s", what, said(err))
+			status = statusOfError(err)
+			return
+		}
+		a.step("recipient", "%s accepted", what)
+	}
+	if to := g.host.RedirectTo; to != "" && len(g.to) == 0 {
+		ask("everything goes to <"+to+">, by redirect_to:", to)
+	}
 	for _, one := range g.to {
 		to, rule := r.RecipientFor(g.host, one.String())
-		shown := changedAddress(one.String(), to, rule)
-		if one.Local == "" {
-			shown = "everything goes to <" + to + ">, by " + rule + ":"
-		}
-		if _, err := c.Rcpt(ctx, to); err != nil {
-			a.step("recipient", "%s: %s", shown, said(err))
-			status = statusOfError(err)
-			continue
-		}
-		a.step("recipient", "%s accepted", shown)
+		ask(changedAddress(one.String(), to, rule), to)
 	}
 	if _, err := c.Reset(ctx); err != nil {
 		return a.stepFailed(cfg, err)

@@ -10,6 +10,7 @@ import (
 // checkAll finds the contradictions between keys that are good by themselves.
 func (d *decoder) checkAll(s *settings) {
 	d.checkOrder(s)
+	d.warnReports(s)
 	d.checkSpool(&s.cfg.Spool)
 }
 

@@ -15,6 +15,7 @@ func (src Source) fromEnv() (*Config, error) {
 	h := defaultSmarthost()
 	s.cfg.Smarthosts = []*Smarthost{h}
 	e := &envReader{src: src}
+	e.take("POSTERN_PROFILE", profile(h))
 	e.target(target, h)
 	e.take("POSTERN_DOMAIN", must(&s.cfg.Domain, hostName))
 	e.take("POSTERN_ALIASES", text(&s.cfg.Aliases, fullPath))
@@ -22,6 +23,9 @@ func (src Source) fromEnv() (*Config, error) {
 	e.take("POSTERN_SPOOL", text(&s.cfg.Spool.Dir, spoolDir))
 	e.take("POSTERN_LOG", must(&s.cfg.Log.To, logTarget))
 	e.password(&s.cfg)
+	if h.Profile != "" && len(e.faults) == 0 && !h.account(s.cfg.From, func(string) bool { return false }) {
+		e.fault("POSTERN_PROFILE", "needs the address that the account may send from", "set POSTERN_FROM")
+	}
 	if err := joinFaults(e.faults); err != nil {
 		return nil, err
 	}
@@ -71,6 +75,7 @@ func (e *envReader) target(value string, h *Smarthost) {
 	case "smtp+starttls":
 		h.TLS = "starttls"
 	case "smtp":
+		h.TLS = "auto" // whatever a profile says
 		if u.User != nil {
 			h.TLS = "starttls"
 		}

@@ -38,25 +38,17 @@ func (h *Smarthost) preset(profile string) {
 }
 
 // account completes a profile: the provider takes only senders that belong to
-// the account.
-func (d *decoder) account(s *settings, h *Smarthost) {
-	if h.Profile == "" {
-		return
-	}
-	given := func(key string) bool { return d.lines["smarthost."+key] > 0 }
-	address := s.cfg.From
-	if _, problem, _ := mailbox(address); problem != "" {
-		address = h.Username
-	}
-	if _, problem, _ := mailbox(address); problem != "" {
-		if address = h.EnvelopeFrom; address == "" {
-			address = h.HeaderFrom.Address
+// the account. given tells the keys that were given. It is false if there is no
+// address of the account.
+func (h *Smarthost) account(from string, given func(key string) bool) bool {
+	address := ""
+	for _, a := range []string{from, h.Username, h.EnvelopeFrom, h.HeaderFrom.Address} {
+		if _, problem, _ := mailbox(a); problem == "" && address == "" {
+			address = a
 		}
 	}
 	if address == "" {
-		d.fault("smarthost.profile", "needs the address that the account may send from",
-			`add from = "user@example.com" above the first table`)
-		return
+		return false
 	}
 	if !given("envelope_from") {
 		h.EnvelopeFrom = address
@@ -64,12 +56,22 @@ func (d *decoder) account(s *settings, h *Smarthost) {
 	if !given("header_from") {
 		h.HeaderFrom = Mailbox{Address: address}
 	}
-	if given("own") {
-		return
-	}
-	h.Own = []Pattern{Pattern(h.EnvelopeFrom), Pattern(h.HeaderFrom.Address)}
-	if h.Profile == "ses" { // what is verified is a domain, as a rule, and counts for those below it
+	switch {
+	case given("own"):
+	case h.Profile == "ses": // what is verified is a domain, as a rule, and counts for those below it
 		_, domain, _ := strings.Cut(address, "@")
 		h.Own = []Pattern{Pattern("*@" + domain), Pattern("*@*." + domain)}
+	default:
+		h.Own = []Pattern{Pattern(h.EnvelopeFrom), Pattern(h.HeaderFrom.Address)}
+	}
+	return true
+}
+
+// account is account for a table of the file.
+func (d *decoder) account(s *settings, h *Smarthost) {
+	given := func(key string) bool { return d.lines["smarthost."+key] > 0 }
+	if h.Profile != "" && !h.account(s.cfg.From, given) {
+		d.fault("smarthost.profile", "needs the address that the account may send from",
+			`add from = "user@example.com" above the first table`)
 	}
 }

@@ -139,3 +139,41 @@ func TestHeaders(t *testing.T) {
 		t.Errorf("%+v", c.Headers)
 	}
 }
+
+// The same in containers, where server and TLS are those of POSTERN_SMARTHOST.
+func TestProfileOfEnvironment(t *testing.T) {
+	for _, row := range []struct{ why, profile, target, from, tls, sender, fault string }{
+		{"user", "gmail", "smtp://app%40x.example@h:587", "", "starttls", "app@x.example", ""},
+		{"from", "ses", "smtps://AKIA@h", "app@x.example", "implicit", "app@x.example", ""},
+		{"no user", "generic", "h:25", "app@x.example", "auto", "app@x.example", ""},
+		{"no address", "generic", "h:25", "", "", "", "POSTERN_PROFILE: needs the address that the account may send from; set POSTERN_FROM"},
+		{"unknown", "hotmail", "h:25", "a@x", "", "", `POSTERN_PROFILE: bad value "hotmail"; write "ses", "microsoft365", "gmail" or "generic"`},
+	} {
+		pairs := []string{"POSTERN_PROFILE", row.profile, "POSTERN_SMARTHOST", row.target, "POSTERN_FROM", row.from}
+		if strings.Contains(row.target, "@") {
+			pairs = append(pairs, "POSTERN_PASSWORD", "p")
+		}
+		c, err := Source{Getenv: env(pairs...)}.fromEnv()
+		if row.fault != "" {
+			if err == nil || err.Error() != row.fault {
+				t.Errorf("%s: got %v", row.why, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", row.why, err)
+		} else if h := c.Smarthosts[0]; h.TLS != row.tls || h.EnvelopeFrom != row.sender || h.HeaderFrom.Address != row.sender || len(h.Hosts) != 1 || h.Hosts[0] != "h" {
+			t.Errorf("%s: %+v", row.why, h)
+		}
+	}
+}
+
+func TestReportsNeedAWay(t *testing.T) {
+	const spool = "[spool]\ndir = \"/x\"\n"
+	const some = "[[smarthost]]\nhost = \"h\"\nsenders = \"*@x\"\n"
+	for text, want := range map[string]int{some + spool: 1, some: 0, where + spool: 0, some + "[[smarthost]]\nhost = \"h\"\nsenders = \"<>\"\n" + spool: 0} {
+		if got := parsed(t, text).Warnings; len(got) != want {
+			t.Errorf("%q in\n%s", got, text)
+		}
+	}
+}

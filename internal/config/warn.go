@@ -11,6 +11,14 @@ import (
 // warning notes what is allowed and unwise.
 func (s *settings) warning(e Error) { s.cfg.Warnings = append(s.cfg.Warnings, e.Error()) }
 
+// warnReports looks for a spool whose notifications have no way out.
+func (d *decoder) warnReports(s *settings) {
+	if s.cfg.Spool.Dir != "" && !slices.ContainsFunc(s.cfg.Smarthosts, func(h *Smarthost) bool { return h.TakesSender("") }) {
+		s.warning(Error{File: d.path, Msg: "no smarthost takes notifications of failure, whose sender is <>",
+			Hint: `add "<>" to the senders of one`})
+	}
+}
+
 // writable reports a file that anyone can write.
 func (d *decoder) writable() bool { return d.mode.IsRegular() && d.mode.Perm()&0o002 != 0 }
 

@@ -18,8 +18,8 @@ type Rewriting struct {
 	// leaves such a field.
 	Fallback     Address
 	FallbackRule string
-	// Name is the display name of a From that is changed; "" keeps the one it has,
-	// or makes one of the address that was there.
+	// Name is the display name of a From that is changed by FallbackRule; "" keeps
+	// the one it has, or makes one of the address that was there.
 	Name string
 	// Real reports an address that answers can go to. A changed From becomes a
 	// Reply-To if all its addresses are, and there is none.
@@ -128,6 +128,7 @@ type rewriter struct {
 type edit struct {
 	from, to int
 	text     string
+	rule     string
 }
 
 // edits are those of the addresses of a value that f changes.
@@ -141,7 +142,7 @@ func (r *rewriter) edits(name string, p *listParser, f func(Address) (Address, s
 		if rule == "" || to == a.Address {
 			continue
 		}
-		list = append(list, edit{a.span.from, a.span.to, to.String()})
+		list = append(list, edit{a.span.from, a.span.to, to.String(), rule})
 		r.changes = append(r.changes, Change{name, a.String() + " becomes " + to.String() + ", by " + rule})
 	}
 	return list
@@ -188,7 +189,10 @@ func (r *rewriter) from(f Field) (Field, []Address) {
 	if len(list) == 0 {
 		return f, nil
 	}
-	name := r.Name
+	name := ""
+	if list[0].rule == r.FallbackRule {
+		name = r.Name
+	}
 	switch {
 	case name != "" || r.becomeOne(was) || len(p.bad) > 0 && r.Fallback != Address{}:
 		// Several authors may have become one, whom a list may name only once.

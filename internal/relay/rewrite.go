@@ -103,7 +103,7 @@ func (w wanted) recipients(given []smtp.Recipient) (wire []smtp.Recipient, place
 	seen := make(map[string]int)
 	for _, to := range given {
 		if address, rule := w.recipient(to.Address); rule != "" {
-			if to.Original == "" {
+			if to.Original == "" && !smtp.NeedsUTF8(to.Address) {
 				to.Original = "rfc822;" + to.Address
 			}
 			to.Address = address

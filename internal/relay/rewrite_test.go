@@ -253,3 +253,28 @@ func (c *cutReader) Read(p []byte) (int, error) {
 	c.text = c.text[n:]
 	return n, nil
 }
+
+// Whatever an address is made of, what stands for it is an address that can be
+// said in MAIL: no command, and no second address, comes of it.
+func FuzzSender(f *testing.F) {
+	for _, seed := range [][2]string{{"root", "web1.lan"}, {"a b", "x"}, {"a> SIZE=1", "x"}, {"a\r\nRCPT TO:<b@c", "x"}, {`a"\\`, "x"}, {"%d", "[192.0.2.1]"}, {"jö", "büro.lan"}, {"", "x"}} {
+		f.Add(seed[0], seed[1], "%l=%d+%%@own.example")
+		f.Add(seed[0], seed[1], "%l@%d.own.example")
+	}
+	f.Fuzz(func(t *testing.T, local, domain, to string) {
+		h := &config.Smarthost{Rewriting: config.Rewriting{Rewrite: []config.Rule{{Match: "*@*", To: to}}}}
+		sender := headers.Address{Local: local, Domain: domain}.String()
+		r := &Relay{Config: &config.Config{}}
+		got, rule := r.SenderFor(h, sender)
+		if rule == "" {
+			if got != sender {
+				t.Fatalf("%q became %q by no rule", sender, got)
+			}
+			return
+		}
+		a, null, err := headers.ParseSender(got, "")
+		if err != nil || null || a.String() != got || strings.ContainsAny(got, "\r\n\x00") {
+			t.Fatalf("%q became %q, %v", sender, got, err)
+		}
+	})
+}

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"postern/internal/config"
@@ -26,7 +27,7 @@ func (r *Relay) Groups(sender string, recipients []smtp.Recipient) []Group {
 		h := r.Config.Choose(sender, Matched(to.Address))
 		by[h] = append(by[h], i)
 	}
-	for _, h := range append(r.Config.Smarthosts[:len(r.Config.Smarthosts):len(r.Config.Smarthosts)], nil) {
+	for _, h := range slices.Concat(r.Config.Smarthosts, []*config.Smarthost{nil}) {
 		if who := by[h]; who != nil {
 			found = append(found, Group{Host: h, Who: who})
 		}
@@ -47,11 +48,14 @@ func Matched(address string) string {
 	return address[:at+1] + domain
 }
 
+// addSmarthost is what to do when none takes a message.
+const addSmarthost = "add a [[smarthost]] without senders and recipients at the end"
+
 // Unroutable is the outcome for a recipient that no smarthost takes. Its error is
 // a *config.Error.
 func (r *Relay) Unroutable(sender string, to smtp.Recipient) Outcome {
 	err := &config.Error{File: r.Config.Path, Msg: fmt.Sprintf("no smarthost takes mail from <%s> to <%s>", sender, to.Address),
-		Hint: "add a [[smarthost]] without senders and recipients at the end"}
+		Hint: addSmarthost}
 	return Outcome{Recipient: to.Address, Original: to.Original, Status: Failed, Enhanced: "5.4.4", Text: err.Error(), Err: err}
 }
 

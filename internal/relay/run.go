@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -45,10 +46,10 @@ func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
 		return Progress{}, err
 	}
 	r := &run{q: q, o: o, seen: make(map[string]bool)}
-	for i, h := range append(q.config().Smarthosts[:len(q.config().Smarthosts):len(q.config().Smarthosts)], nil) {
+	for i, h := range slices.Concat(q.config().Smarthosts, []*config.Smarthost{nil}) {
 		r.lanes = append(r.lanes, &lane{r: r, host: h, place: i})
 	}
-	r.lanes[len(r.lanes)-1].down = errNoSmarthost
+	r.lanes[len(r.lanes)-1].down = &config.Error{File: q.config().Path, Msg: "no smarthost takes some of the mail", Hint: addSmarthost}
 	err = r.all(ctx)
 	return r.progress, errors.Join(err, done())
 }
@@ -206,6 +207,3 @@ func (r *run) pass(c *spool.Claim, to *lane) error {
 	to.todo = append(to.todo, c.Entry())
 	return nil
 }
-
-// errNoSmarthost is why mail waits that no smarthost of the file takes.
-var errNoSmarthost error = &config.Error{Msg: "no smarthost takes some of the mail", Hint: "add a [[smarthost]] without senders and recipients"}
