@@ -217,6 +217,12 @@ func (a *app) stepFailed(cfg *config.Config, err error) int {
 		}
 	}
 	a.step(stage, "FAILED: %s", strings.TrimPrefix(err.Error(), "smtp: "))
+	a.advise(cfg, err, stage)
+	return statusOfError(err)
+}
+
+// advise says the one thing to change.
+func (a *app) advise(cfg *config.Config, err error, stage string) {
 	h := hint(cfg, err)
 	if h == "" {
 		h = remedy(cfg, err)
@@ -227,7 +233,6 @@ func (a *app) stepFailed(cfg *config.Config, err error) int {
 	if h != "" {
 		a.say("%s", h)
 	}
-	return statusOfError(err)
 }
 
 // remedy is what to change when a set-up is being tried, beyond what hint knows.

@@ -99,10 +99,14 @@ func (a *app) serverInfoOf(ctx context.Context, o *options, cfg *config.Config, 
 	if st := a.printServer(o, report, len(cfg.Smarthosts) > 1); st != exOK {
 		return st
 	}
-	if verdict != nil {
-		return a.stepFailed(cfg, verdict)
+	switch {
+	case verdict == nil:
+		return exOK
+	case o.report == "json": // it is in there
+		a.advise(cfg, verdict, "TLS")
+		return statusOfError(verdict)
 	}
-	return exOK
+	return a.stepFailed(cfg, verdict)
 }
 
 func reportServer(c *smtp.Client) (*serverReport, error) {
@@ -124,7 +128,7 @@ func reportServer(c *smtp.Client) (*serverReport, error) {
 
 func describe(c *x509.Certificate) certificate {
 	sum := sha256.Sum256(c.Raw)
-	names := append([]string(nil), c.DNSNames...)
+	names := append([]string{}, c.DNSNames...)
 	for _, ip := range c.IPAddresses {
 		names = append(names, ip.String())
 	}

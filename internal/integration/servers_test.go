@@ -153,7 +153,12 @@ func (h *hosts) startDovecot() error {
 	log_path = /var/log/dovecot.log
 	ssl = no
 	disable_plaintext_auth = no
-	auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
+	auth_mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256 xoauth2 oauthbearer
+	passdb {
+	  driver = oauth2
+	  mechanisms = xoauth2 oauthbearer
+	  args = /etc/dovecot/oauth2.conf
+	}
 	passdb {
 	  driver = passwd-file
 	  args = username_format=%u /etc/dovecot/users
@@ -171,6 +176,9 @@ func (h *hosts) startDovecot() error {
 	}
 	`, 0o644)
 	if err != nil {
+		return err
+	}
+	if err := startTokens(); err != nil {
 		return err
 	}
 	return h.daemon("/usr/sbin/dovecot", "-F")
@@ -220,7 +228,7 @@ func (h *hosts) startPostfix() error {
 	if err != nil {
 		return err
 	}
-	if err := put("/etc/postfix/master.cf", postfixServices, 0o644); err != nil {
+	if err := put("/etc/postfix/master.cf", withoutServices()+postfixServices, 0o644); err != nil {
 		return err
 	}
 	if out, err := exec.Command("chown", "-R", "postfix:", "/var/lib/postfix").CombinedOutput(); err != nil {
@@ -370,6 +378,7 @@ const eximConfiguration = `
 	pipelining_advertise_hosts = *
 	dsn_advertise_hosts = *
 	message_size_limit = 0
+	smtp_accept_queue_per_connection = 0
 	acl_smtp_rcpt = acl_rcpt
 	begin acl
 	acl_rcpt:
