@@ -22,9 +22,10 @@ type Local struct {
 	walks bool     // openat2(2) is worth trying
 }
 
-// OpenLocal opens a directory, and makes it if its parent is there. If the group
-// may write in it, what is made there belongs to the group and is open to it
-// (2770, 0660), else to the owner only (0700, 0600).
+// OpenLocal opens a directory, and makes it if its parent is there. If its group
+// may write in it, and others may not, what is made there belongs to the group
+// and is open to it (2770, 0660), else to the owner only (0700, 0600): a volume
+// that anyone may write in (1777) is for containers whose uid nobody knows.
 func OpenLocal(dir string) (*Local, error) {
 	if err := makeDurable(dir); err != nil {
 		return nil, err
@@ -42,7 +43,7 @@ func OpenLocal(dir string) (*Local, error) {
 		return nil, errors.Join(err, root.Close())
 	}
 	l := &Local{root: root, dir: 0o700, file: 0o600, gid: -1, self: self, walks: true}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().Perm()&0o020 != 0 {
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().Perm()&0o022 == 0o020 {
 		l.dir, l.file, l.gid = 0o770|fs.ModeSetgid, 0o660, int(stat.Gid)
 	}
 	return l, nil
