@@ -172,5 +172,5 @@ func (a *app) report(o *options, cfg *config.Config, s *submission, outcomes []r
 
 func (a *app) relay(cfg *config.Config, trace func(byte, string)) *relay.Relay {
 	return &relay.Relay{Config: cfg, Log: a.log, Now: a.now, Host: a.host(), User: userName, TempDir: a.tempDir(cfg), Trace: trace,
-		SystemCAs: a.getenv("SSL_CERT_FILE")}
+		SystemCAs: a.getenv("SSL_CERT_FILE"), Observe: a.observe}
 }

@@ -43,6 +43,7 @@ func longFlags() []flag {
 		{"config", needsValue, "FILE", "read FILE instead of smarthost.toml", setConfig},
 		{"check", noValue, "", "does this set-up work? nothing is sent", mode(modeCheck)},
 		{"server-info", noValue, "", "what the smarthost is and offers", mode(modeServerInfo)},
+		{"health", noValue, "", "does mail leave this machine? last success, last error, what waits", mode(modeHealth)},
 		{"import", noValue, "", "print the smarthost.toml that does what FILE ... of another mailer do", mode(modeImport)},
 		{"report", needsValue, "json", "outcome of each recipient on standard output", func(o *options, v string) error {
 			if v != "json" {

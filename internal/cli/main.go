@@ -55,6 +55,7 @@ type app struct {
 	// privileged is set when we run with more rights than our caller: then
 	// nothing of his may choose files or read the environment.
 	privileged bool
+	figures    figures
 	forgotten  []string // the environment of the caller then
 }
 
@@ -76,6 +77,7 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	defer func() { a.log.Close() }()
+	defer a.flushFigures()
 	return a.run(ctx)
 }
 
@@ -120,6 +122,8 @@ func (a *app) run(ctx context.Context) int {
 		return a.digest(ctx, o)
 	case modeServerInfo:
 		return a.serverInfo(ctx, o)
+	case modeHealth:
+		return a.health(o)
 	case modeImport:
 		return a.importFiles(o)
 	}
@@ -220,5 +224,6 @@ func (a *app) configure(o *options) (*config.Config, error) {
 	host, _ := os.Hostname() // the log can do without
 	a.log = maillog.Open(maillog.Options{To: cfg.Log.To, Format: cfg.Log.Format, Tag: tag, Host: host,
 		PID: os.Getpid(), Now: a.now, Stderr: a.err})
+	a.openFigures(cfg)
 	return cfg, nil
 }

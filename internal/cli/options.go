@@ -26,6 +26,7 @@ const (
 	modeCheck
 	modeServerInfo
 	modeImport
+	modeHealth
 	modeDigest // --digest
 )
 

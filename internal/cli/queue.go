@@ -89,6 +89,7 @@ func (a *app) runQueue(ctx context.Context, o *options) int {
 	for {
 		p, err := q.Run(ctx, relay.RunOptions{DueOnly: o.dueOnly || o.interval > 0, Match: matcher(o.filters)})
 		finish(p)
+		a.noteSpool(q, o.interval == 0)
 		if o.interval == 0 || ctx.Err() != nil {
 			return a.runEnded(cfg, o, err)
 		}

@@ -83,6 +83,8 @@ type Smarthost struct {
 type Log struct {
 	To     string // syslog, journal, stderr, none or an absolute path
 	Format string // text or json
+	// Metrics is a file that gets figures for Prometheus; "" for none.
+	Metrics string
 }
 
 // ErrNoConfig says that there is neither a file nor POSTERN_SMARTHOST.

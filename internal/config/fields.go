@@ -26,6 +26,7 @@ func logFields(l *Log) []field {
 	return []field{
 		{"to", must(&l.To, logTarget)},
 		{"format", must(&l.Format, choice("text", "json"))},
+		{"metrics", text(&l.Metrics, metricsFile)},
 	}
 }
 

@@ -38,6 +38,14 @@ func logTarget(s string) (string, string, string) {
 	return normal, problem, hint
 }
 
+// metricsFile takes a file for node_exporter, which reads those named *.prom.
+func metricsFile(s string) (string, string, string) {
+	if !filepath.IsAbs(s) || !strings.HasSuffix(s, ".prom") {
+		return "", "is not the full path of a file *.prom: " + quoted(s), ""
+	}
+	return filepath.Clean(s), "", ""
+}
+
 // hostName takes a domain in its ASCII form.
 func hostName(s string) (string, string, string) {
 	name := strings.TrimSuffix(s, ".")

@@ -58,7 +58,13 @@ func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Out
 	if err != nil {
 		return "", err
 	}
-	return q.put(id, state, text, due)
+	kept, err = q.put(id, state, text, due)
+	for _, to := range env.Recipients {
+		if err == nil {
+			q.Relay.observe(Outcome{Recipient: to.Address, Status: Queued})
+		}
+	}
+	return kept, err
 }
 
 // put writes text and state as a new message.

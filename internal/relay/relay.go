@@ -41,6 +41,9 @@ type Relay struct {
 	// SystemCAs is the file of the system's certificate authorities, if it is
 	// not at a usual place.
 	SystemCAs string
+	// Observe, if set, is told each outcome, also of what is kept; several
+	// goroutines may call it.
+	Observe func(Outcome)
 }
 
 // Deliver tries once, within the configured timeout, and returns an outcome for
@@ -134,6 +137,7 @@ func outcomesOf(given []smtp.Recipient, place []int, wire []smtp.Recipient, resu
 }
 
 func (r *Relay) log(id, sender string, size int64, o Outcome) {
+	r.observe(o)
 	relay := o.Relay
 	if relay == "" {
 		relay = "none"
@@ -147,6 +151,12 @@ func (r *Relay) log(id, sender string, size int64, o Outcome) {
 	}
 	r.Log.Delivery(maillog.Delivery{ID: id, Recipient: to, Original: named, Sender: sender, Relay: relay, Delay: o.Delay,
 		DSN: o.DSN(), Status: o.Status.word(), Reply: o.Text, TLS: o.TLS, Size: size})
+}
+
+func (r *Relay) observe(o Outcome) {
+	if r.Observe != nil {
+		r.Observe(o)
+	}
 }
 
 // delivery keeps the forms of the message that servers asked for.
