@@ -186,24 +186,36 @@ func (r *rewriter) from(f Field) (Field, []Address) {
 		return r.fallback(f), nil
 	}
 	list := r.edits(f.Name(), p, r.Author)
-	if len(list) == 0 {
-		return f, nil
-	}
-	name := ""
-	if list[0].rule == r.FallbackRule {
-		name = r.Name
-	}
+	broken := len(p.bad) > 0 || len(was) < len(p.found)
 	switch {
-	case name != "" || r.becomeOne(was) || len(p.bad) > 0 && r.Fallback != Address{}:
+	case broken && r.Fallback != Address{} && len(list) == 0:
+		return r.first(f, was[0], list), nil
+	case broken && r.Fallback != Address{}:
+		return r.first(f, was[0], list), was
+	case len(list) == 0:
+		return f, nil
+	case r.Name != "" && list[0].rule == r.FallbackRule || r.becomeOne(was):
 		// Several authors may have become one, whom a list may name only once.
-		if name == "" {
-			name = nameOf(was[0])
-		}
-		return replaced(f, name, list[0].text), was
-	case len(p.found) == 1 && len(p.bad) == 0 && unnamed(value, p.found[0].span):
+		return r.first(f, was[0], list), was
+	case len(p.found) == 1 && !broken && unnamed(value, p.found[0].span):
 		named(&list[0], p.found[0])
 	}
 	return apply(f, list), was
+}
+
+// first makes a field of its first author alone, as he is to be.
+func (r *rewriter) first(f Field, was Address, list []edit) Field {
+	to, rule := r.Author(was)
+	switch {
+	case rule == "" || to == was:
+		if len(list) == 0 {
+			r.changes = append(r.changes, Change{f.Name(), "what is no address was removed, by " + r.FallbackRule})
+		}
+		return replaced(f, "", was.String())
+	case rule == r.FallbackRule && r.Name != "":
+		return replaced(f, r.Name, to.String())
+	}
+	return replaced(f, nameOf(was), to.String())
 }
 
 // becomeOne reports several authors for whom the same address will stand.

@@ -44,7 +44,7 @@ var rewriteTests = []struct {
 		"To: A <app+a@own.example>, app+b@own.example\r\nCc: app+c@own.example\r\nBcc: d@a\r\nFrom: c@own.example\r\n"},
 	{"several authors that stay apart", "From: A <a@a>, b@a\n", Rewriting{Author: plus}, "From: A <app+a@own.example>, app+b@own.example\r\n"},
 	{"several that become one are named once", "From: A <a@a>, b@a\n", Rewriting{Author: toApp}, "From: a on a <app@own.example>\r\n"},
-	{"also with one that stays", "From: app@own.example, b@a\n", Rewriting{Author: toApp}, "From: \"app on own.example\" <app@own.example>\r\n"},
+	{"also with one that stays", "From: app@own.example, b@a\n", Rewriting{Author: toApp}, "From: app@own.example\r\n"},
 	{"a route goes with the address", "From: <@gw,@gw2:root@a>\n", Rewriting{Author: toApp}, "From: root on a <app@own.example>\r\n"},
 	{"blanks and comments within", "From: Jo < root . x (a) @ a >\n", Rewriting{Author: toApp}, "From: Jo <app@own.example>\r\n"},
 	{"a local part that needs quotes gets them", "From: \"a b\"@a\n", Rewriting{Author: plus}, "From: a b on a <\"app+a b\"@own.example>\r\n"},
@@ -61,6 +61,8 @@ var rewriteTests = []struct {
 	{"null", "From: <>\n", Rewriting{Author: toApp, Fallback: Address{"app", "own.example"}}, "From: app@own.example\r\n"},
 	{"a group without members", "From: nobody:;\n", Rewriting{Author: toApp, Fallback: Address{"app", "own.example"}}, "From: \"nobody:\" <app@own.example>\r\n"},
 	{"bad beside good", "From: root@a, <b@\n", Rewriting{Author: toApp, Fallback: Address{"app", "own.example"}}, "From: root on a <app@own.example>\r\n"},
+	{"a bare word behind an owned one", "From: joe@own.example, x\n", Rewriting{Author: toApp, Fallback: Address{"app", "own.example"}}, "From: joe@own.example\r\n"},
+	{"which nobody minds without a fallback", "From: joe@own.example, x\n", Rewriting{Author: toApp}, "From: joe@own.example, x\r\n"},
 	{"the author becomes Reply-To", "Subject: x\nFrom: Jo <jo@a.example>\n", Rewriting{Author: toApp, Real: always},
 		"Reply-To: jo@a.example\r\nSubject: x\r\nFrom: Jo <app@own.example>\r\n"},
 	{"all of them, quoted if need be", "From: \"a b\"@a.example, c@own.example\n", Rewriting{Author: toApp, Real: always},
@@ -159,6 +161,7 @@ func FuzzRewrite(f *testing.F) {
 		f.Add([]byte(row.in), "x", false)
 	}
 	f.Add([]byte("From: a\n"), "a\r\nBcc: x", true)
+	f.Add([]byte("From:0@own.example,0"), "0", true)
 	names := []string{"From", "Sender", "Resent-From", "Resent-Sender", "To", "Cc", "Resent-To", "Resent-Cc"}
 	f.Fuzz(func(t *testing.T, in []byte, local string, forced bool) {
 		b, _, err := Read(bytes.NewReader(in), 1<<20)
