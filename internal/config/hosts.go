@@ -154,6 +154,9 @@ func (d *decoder) checkSmarthost(s *settings, h *hostSettings) {
 
 // checkOrder finds smarthosts that never get a message, and names used twice.
 func (d *decoder) checkOrder(s *settings) {
+	if d.failed("smarthost.senders") || d.failed("smarthost.recipients") {
+		return // what they were meant to be is not known
+	}
 	names := make(map[string]bool)
 	var before *hostSettings
 	for _, h := range s.hosts {

@@ -101,6 +101,8 @@ func TestSeveralMistakes(t *testing.T) {
 			"a fault of one does not hide the other's"},
 		{"never", b + a, "FILE:3: smarthost: gets no mail: the one in line 1 takes all; put this one first, and give it senders or recipients",
 			"a smarthost that is never used is a mistake"},
+		{"badSenders", "[[smarthost]]\nhost = \"a\"\nsenders = \"x\"\n" + b, `FILE:3: smarthost.senders: is no address: "x"; write "*@x" for a whole domain`,
+			"that the second gets no mail is not known"},
 		{"sameName", "[[smarthost]]\nname = \"n\"\nhost = \"a\"\nsenders = \"<>\"\n[[smarthost]]\nname = \"n\"\nhost = \"b\"\n",
 			`FILE:5: smarthost: two of them have the name "n"`, "nobody could tell them apart"},
 		{"badName", where + "name = \"a b\"\n", `FILE:3: smarthost.name: is not one word of letters, digits, dots and hyphens: "a b"`, "it stands in log lines"},

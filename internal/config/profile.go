@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// profile takes the name of a provider's rules. The others keys of the table go
+// profile takes the name of a provider's rules. The other keys of the table go
 // before what it sets, so readTable reads it first.
 func profile(h *Smarthost) setter {
 	return func(value any) (string, string) {

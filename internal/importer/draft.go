@@ -170,7 +170,7 @@ func (d *draft) spooled(queue string) {
 // it that a user has a password.
 func (d *draft) choose() {
 	for _, a := range d.accounts[1:] {
-		d.note(place{}, "account "+a.name, "several smarthosts are not supported by this version; the first one is used for all mail")
+		d.note(place{}, "account "+a.name, "only the first one is written, for all mail; write [[smarthost]] for each, with its senders, to use the others")
 	}
 	d.accounts = d.accounts[:1]
 	a := d.accounts[0]

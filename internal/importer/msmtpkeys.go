@@ -32,7 +32,7 @@ func (r *msmtpReader) table() map[string]func(string) string {
 		"tls_nocertcheck": func(string) string { r.a.keys["verify"] = false; return "" },
 		"from":            r.from, "maildomain": r.domain, "auto_from": done, "from_full_name": never("use -F"),
 		"allow_from_override":     unless("on", "-f of the caller counts here"),
-		"set_from_header":         unless("auto", "From is added where it is missing, and never replaced"),
+		"set_from_header":         unless("auto", "From is added where it is missing; header_from replaces it"),
 		"add_missing_from_header": unless("on", "From is added where it is missing"),
 		"set_date_header":         unless("auto", "Date is added where it is missing"),
 		"add_missing_date_header": unless("on", "Date is added where it is missing"),

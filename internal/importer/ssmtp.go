@@ -74,9 +74,9 @@ func (r *ssmtpReader) table() map[string]func(string) string {
 		"rewritedomain": func(v string) string { return r.d.set("domain", v) },
 		"fromlineoverride": func(v string) string {
 			if yes(v) {
-				return "From always stays as it is; the envelope sender is that of -f or of from"
+				return "From stays as it is; the envelope sender is that of -f or of from"
 			}
-			return "From stays as the caller wrote it"
+			return "From stays as the caller wrote it; header_from replaces it"
 		},
 		"usetls":      func(v string) string { r.tls = yes(v); return "" },
 		"usestarttls": func(v string) string { r.starttls = yes(v); return "" },

@@ -229,7 +229,7 @@ func became(what, was, is, rule string) headers.Change {
 
 // reachable reports an address that an answer may reach: names for use inside of
 // a house (RFC 2606, RFC 6762, RFC 8375, and what routers make up) do not work
-// outside of it.
+// outside of it. Those of examples occur only there.
 func reachable(a headers.Address) bool {
 	domain := "." + strings.ToLower(a.Domain)
 	for _, inside := range []string{".local", ".localhost", ".localdomain", ".lan", ".home", ".internal", ".intranet", ".private",
