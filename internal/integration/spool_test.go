@@ -19,6 +19,7 @@ import (
 func withSpool(t *testing.T, smarthost, more string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "spool")
+	t.Cleanup(func() { settled(t) })
 	respool(t, dir, smarthost, more)
 	return dir
 }
@@ -64,13 +65,17 @@ func TestSpoolSmarthostDown(t *testing.T) {
 // Greylisting: the good one has it at once, the other waits, with the server's
 // words in mailq.
 func TestSpoolGreylisted(t *testing.T) {
-	withSpool(t, at(portPlain), "")
+	dir := withSpool(t, at(portPlain), "")
 	to := mailbox(t, "to")
 	run(t, "Subject: x\n\nbody\n", sendmail, "-i", to, "later@dest.example").must(t)
 	waitFor(t, to)
 	got := run(t, "", "/usr/bin/mailq").stdout
 	has(t, "mailq", got, "later@dest.example", "451 4.7.1", "Greylisted", "next try")
 	hasNot(t, "mailq", got, to)
+	respool(t, dir, at(portExim), "") // which takes it
+	run(t, "", sendmail, "-q").must(t)
+	waitForExim(t, "later@dest.example")
+	empty(t)
 }
 
 // In the background: the caller is free at once, the mail arrives nevertheless.
@@ -117,6 +122,16 @@ print(headers.get_content_type(), text.get_content().split("\n")[0])
 	if parsed.status != 0 {
 		t.Fatalf("the report is no proper DSN: %s\n%s", parsed.stderr, report.raw)
 	}
+	// Perl's parser, which mailing list managers use.
+	perl := run(t, report.raw, "perl", "-MMail::DeliveryStatus::BounceParser", "-e", `
+my $b = Mail::DeliveryStatus::BounceParser->new(\*STDIN);
+die "no bounce" unless $b->is_bounce;
+print join("|", $_->get("email"), $_->get("std_reason"), $_->get("Status"), $_->get("Action")), "\n" for $b->reports;
+print "message-id ", $b->orig_message_id, "\n";
+`)
+	if perl.stdout != "refused@dest.example|user_unknown|5.1.1|failed\nmessage-id <orig@client.example>\n" {
+		t.Errorf("Mail::DeliveryStatus::BounceParser: %+v", perl)
+	}
 	has(t, "report", parsed.stdout, "dns; "+hostName+" envid7", "rfc822; refused@dest.example failed 5.1.1", "smtp; 550 5.1.1", "text/rfc822-headers This is the mail system at "+hostName)
 	empty(t)
 }
@@ -156,7 +171,7 @@ func calls(t *testing.T, stdin string, arg ...string) map[string]int {
 // kill makes no difference.
 func killable(count map[string]int) (points []string) {
 	const most = 12 // of each kind: later ones are in loops over the same steps
-	for _, name := range []string{"openat", "mkdirat", "write", "fsync", "close", "renameat", "unlinkat", "flock", "sendto", "connect", "pread64", "read", "fcntl", "newfstatat", "getdents64"} {
+	for _, name := range []string{"openat", "openat2", "mkdirat", "write", "fsync", "close", "renameat", "unlinkat", "flock", "sendto", "connect", "pread64", "read", "fcntl", "newfstatat", "getdents64"} {
 		for n := range min(count[name], most) {
 			points = append(points, fmt.Sprintf("%s:signal=KILL:when=%d", name, n+1))
 		}
