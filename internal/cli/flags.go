@@ -188,7 +188,7 @@ func envelopeFlags() []flag {
 
 func modeFlags() []flag {
 	return []flag{
-		{"b", needsValue, "mode", "m submit (default), p list the queue, v verify addresses, i rebuild aliases", setMode},
+		{"b", needsValue, "mode", "m submit (default), s SMTP on standard input, p list the queue, v verify addresses, i check aliases, D submission service (d: detached)", setMode},
 		{"q", mayAttach, "[time]", "run the queue", setQueueRun},
 		{"I", noValue, "", "as -bi", func(o *options, _ string) error { o.mode = modeAliases; return nil }},
 	}
@@ -211,7 +211,9 @@ func setMode(o *options, v string) error {
 		o.mode = modeVerify
 	case "h", "H":
 		o.mode = modeHostStat
-	case "d", "D", "l":
+	case "d", "D":
+		o.mode, o.detach = modeService, v == "d"
+	case "l":
 		return usagef("-b%s: this is not a daemon", v)
 	case "t", "a":
 		return usagef("-b%s is not supported", v)
@@ -223,7 +225,9 @@ func setMode(o *options, v string) error {
 
 // setQueueRun is -q with a time, a filter, or nothing.
 func setQueueRun(o *options, v string) error {
-	o.mode = modeQueueRun
+	if o.mode != modeService { // which runs the queue as well
+		o.mode = modeQueueRun
+	}
 	if v == "" || v == "f" || v == "p" {
 		return nil
 	}

@@ -23,16 +23,22 @@ type person struct {
 // caller looks the user up. An account without a name, as in containers that
 // run under any uid, is called by $LOGNAME or its number.
 func (a *app) caller() person {
-	uid := strconv.Itoa(os.Getuid())
-	u, err := user.LookupId(uid)
-	if err == nil && u.Username != "" {
-		name, _, _ := strings.Cut(u.Name, ",")
-		return person{login: u.Username, fullName: strings.ReplaceAll(name, "&", capital(u.Username))}
-	}
-	if name := a.getenv("LOGNAME"); !a.privileged && isLogin(name) {
+	who, known := personOf(os.Getuid())
+	if name := a.getenv("LOGNAME"); !known && !a.privileged && isLogin(name) {
 		return person{login: name}
 	}
-	return person{login: "uid" + uid}
+	return who
+}
+
+// personOf looks an account up.
+func personOf(uid int) (who person, known bool) {
+	id := strconv.Itoa(uid)
+	u, err := user.LookupId(id)
+	if err != nil || u.Username == "" {
+		return person{login: "uid" + id}, false
+	}
+	name, _, _ := strings.Cut(u.Name, ",")
+	return person{login: u.Username, fullName: strings.ReplaceAll(name, "&", capital(u.Username))}, true
 }
 
 // capital is a login name as GECOS "&" stands for it.
@@ -51,7 +57,12 @@ func isLogin(s string) bool {
 
 // mailDomain is what names without a domain get: the configured one, the first
 // word of /etc/mailname, or this host's full name.
+//
+// The submission service gives names its own domain, so there they get none.
 func mailDomain(cfg *config.Config, host string) string {
+	if cfg.HandOver {
+		return ""
+	}
 	if cfg.Domain != "" {
 		return cfg.Domain
 	}

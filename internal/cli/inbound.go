@@ -20,7 +20,25 @@ type inbound struct {
 	a        *app
 	cfg      *config.Config
 	domain   string
+	who      person // at the other end
 	fullName string // for a From field that is missing
+
+	headerLimit int                    // octets
+	received    func(id string) string // the trace field; nil for none
+}
+
+// sender is what MAIL named. The caller's own name without a domain is what his
+// sendmail says when it was given nothing, so the configured sender stands for it.
+func (in *inbound) sender(t *smtpd.Transaction) headers.Address {
+	if t.Null || t.Sender.Domain != "" {
+		return t.Sender
+	}
+	if t.Sender.Local == in.who.login && in.cfg.From != "" {
+		if a, null, err := headers.ParseSender(in.cfg.From, in.domain); err == nil && !null {
+			return a
+		}
+	}
+	return headers.Address{Local: t.Sender.Local, Domain: in.domain}
 }
 
 // expand replaces one recipient by what aliases say. Its error is a reply.
@@ -38,9 +56,21 @@ func (in *inbound) expand(to smtpd.Recipient) ([]aliases.Recipient, error) {
 	return got.list, nil
 }
 
+// routable refuses a recipient for whom there is no smarthost.
+func (in *inbound) routable(t *smtpd.Transaction, address string) error {
+	sender := ""
+	if !t.Null {
+		sender = in.sender(t).String()
+	}
+	if in.cfg.Choose(relay.Matched(sender), relay.Matched(address)) == nil {
+		return smtpd.Replyf(550, [3]int{5, 4, 4}, "No smarthost takes mail from <%s> to <%s>", sender, address)
+	}
+	return nil
+}
+
 // take makes a submission of a message. Its errors are replies.
 func (in *inbound) take(t *smtpd.Transaction, content io.Reader) (*submission, error) {
-	block, body, err := in.a.read(content, in.a.tempDir(in.cfg))
+	block, body, err := in.a.read(content, in.a.tempDir(in.cfg), in.headerLimit)
 	if err != nil {
 		in.a.log.Refused(err.Error(), exDataErr)
 		return nil, replyOfFault(err)
@@ -61,8 +91,10 @@ func (in *inbound) take(t *smtpd.Transaction, content io.Reader) (*submission, e
 	if err != nil {
 		return nil, errors.Join(smtpd.Replyf(451, [3]int{4, 3, 5}, "%v", err), body.Close())
 	}
-	g := &given{sender: t.Sender, null: t.Null, fullName: in.fullName, aliases: got.steps,
-		ret: t.Return, envid: t.EnvelopeID, uid: t.Peer.UID, marks: in.cfg.Headers}
+	marks := in.cfg.Headers
+	marks.Received = marks.Received && in.received == nil
+	g := &given{sender: in.sender(t), null: t.Null, fullName: in.fullName, aliases: got.steps,
+		ret: t.Return, envid: t.EnvelopeID, uid: t.Peer.UID, received: in.received, marks: marks}
 	g.recipients, g.lists = envelopes(got.list, func(a headers.Address) (string, string) {
 		w := wishes[in.key(a)]
 		return w.Notify, w.Original

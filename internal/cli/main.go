@@ -74,7 +74,7 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	// Most runs end before there is anything worth collecting; the others may
 	// hold some megabytes more.
 	debug.SetGCPercent(400)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer func() { a.log.Close() }()
 	defer a.flushFigures()
@@ -95,6 +95,11 @@ func (a *app) run(ctx context.Context) int {
 			return a.fail(exNoPerm, err)
 		}
 	}
+	if o.mode != modeService { // which reads its configuration again
+		var stop context.CancelFunc
+		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		defer stop()
+	}
 	switch o.mode {
 	case modeHelp:
 		return a.print(helpText(a.name))
@@ -114,6 +119,8 @@ func (a *app) run(ctx context.Context) int {
 		return a.queueAct(o)
 	case modeSMTP:
 		return a.smtpIn(ctx, o)
+	case modeService:
+		return a.service(ctx, o)
 	case modeVerify:
 		return a.verify(ctx, o)
 	case modeCheck:
@@ -201,6 +208,12 @@ func (a *app) load(o *options) (*config.Config, int) {
 	cfg, err := a.configure(o)
 	if err == nil {
 		return cfg, exOK
+	}
+	if cfg, hint := a.handOver(o, err); cfg != nil {
+		return cfg, exOK
+	} else if hint != "" {
+		a.fail(exNoPerm, err)
+		return nil, a.fail(exNoPerm, errors.New(hint))
 	}
 	status := a.fail(exConfig, err)
 	if errors.Is(err, config.ErrNoConfig) {

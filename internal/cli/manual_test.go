@@ -47,7 +47,7 @@ func TestManualHasKeys(t *testing.T) {
 	for line := range strings.Lines(manual(t, "smarthost.toml.5")) {
 		if strings.HasPrefix(line, ".Ss ") || strings.HasPrefix(line, ".Sh ") {
 			table = ""
-			for _, name := range []string{"smarthost", "headers", "spool", "log"} {
+			for _, name := range []string{"smarthost", "headers", "spool", "service", "log"} {
 				if strings.Contains(line, "["+name+"]") || strings.Contains(line, "Bq "+name) {
 					table = name + "."
 				}

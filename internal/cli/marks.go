@@ -14,6 +14,9 @@ import (
 
 // userName is the login name of a uid, which the kernel tells and no variable.
 func userName(uid int) string {
+	if uid < 0 { // over TCP the kernel does not tell
+		return "unknown"
+	}
 	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
 		return u.Username
 	}

@@ -23,6 +23,7 @@ const (
 	modeQueueAct               // mailq --show, --retry, --hold, --release, --delete
 	modeHelp
 	modeVersion
+	modeService // -bd, -bD
 	modeCheck
 	modeServerInfo
 	modeImport
@@ -60,6 +61,7 @@ type options struct {
 	match      *regexp.Regexp
 	tee        bool
 
+	detach   bool          // -bd
 	interval time.Duration // of -q15m; 0: once
 	filters  []filter
 	dueOnly  bool   // only messages whose time has come

@@ -40,6 +40,10 @@ func (a *app) queue(cfg *config.Config, r *relay.Relay) (*relay.Queue, error) {
 // configuration there is no spool, and so nothing in it.
 func (a *app) openQueue(o *options, trace func(byte, string)) (*config.Config, *relay.Queue, int) {
 	cfg, err := a.configure(o)
+	if theirs, hint := a.handOver(o, err); theirs != nil || hint != "" {
+		a.fail(exNoPerm, err)
+		return nil, nil, a.fail(exNoPerm, errors.New("the queue is the submission service's: ask root, or a member of its group, to look at it"))
+	}
 	if errors.Is(err, config.ErrNoConfig) {
 		return &config.Config{}, nil, exOK
 	}

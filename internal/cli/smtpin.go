@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"postern/internal/headers"
 	"postern/internal/relay"
 	"postern/internal/smtpd"
 )
@@ -35,6 +36,9 @@ func (a *app) smtpIn(ctx context.Context, o *options) int {
 		_, _ = io.WriteString(a.out, "421 4.3.5 The configuration of postern is missing or wrong\r\n")
 		return status
 	}
+	if cfg.HandOver {
+		return a.smtpThrough(ctx, cfg)
+	}
 	trace, closeTrace, err := a.tracer(o)
 	if err != nil {
 		return a.fail(exIOErr, err)
@@ -43,7 +47,7 @@ func (a *app) smtpIn(ctx context.Context, o *options) int {
 	// A caller that does not read our answers still gets its mail sent.
 	signal.Ignore(syscall.SIGPIPE)
 	host := a.host()
-	h := &directHandler{inbound: inbound{a, cfg, mailDomain(cfg, host), o.fullName}, o: o, trace: trace}
+	h := &directHandler{inbound: inbound{a: a, cfg: cfg, domain: mailDomain(cfg, host), who: a.caller(), fullName: o.fullName, headerLimit: headers.DefaultLimit}, o: o, trace: trace}
 	s := smtpd.New(ctx, smtpd.Options{Host: host, Domain: h.domain, Now: a.now, MaxRecipients: maxRecipients,
 		Open: func(smtpd.Peer) (smtpd.Handler, error) { return h, nil }, Warn: a.log.Warning})
 	done := make(chan struct{})
@@ -86,16 +90,19 @@ func (h *directHandler) Mail(ctx context.Context, t *smtpd.Transaction) error {
 	}
 	sender := ""
 	if !t.Null {
-		sender = t.Sender.String()
+		sender = h.sender(t).String()
 	}
 	return asReply(h.ask.Sender(ctx, sender))
 }
 
 // Rcpt implements smtpd.Handler. Of an alias that stands for several addresses
 // some may be refused: that is for the delivery to report.
-func (h *directHandler) Rcpt(ctx context.Context, _ *smtpd.Transaction, to smtpd.Recipient) error {
+func (h *directHandler) Rcpt(ctx context.Context, t *smtpd.Transaction, to smtpd.Recipient) error {
 	list, err := h.expand(to)
-	if err != nil || len(list) != 1 || h.ask == nil {
+	if err != nil || len(list) != 1 {
+		return err
+	}
+	if err := h.routable(t, list[0].Address.String()); err != nil || h.ask == nil {
 		return err
 	}
 	return asReply(h.ask.Recipient(ctx, list[0].Address.String()))

@@ -50,6 +50,8 @@ type given struct {
 	ret, envid string
 	uid        int
 	marks      config.Headers
+	leave      []string               // fields that the submission service adds
+	received   func(id string) string // makes the trace field of the service
 }
 
 // envelopes are those that the message goes out with: its own, unless only lists
@@ -131,16 +133,16 @@ func (a *app) input(o *options, dir string) (*headers.Block, *message.Body, erro
 	if o.text {
 		return a.readText(o, dir)
 	}
-	return a.read(message.NewInput(a.in, o.ignoreDots), dir)
+	return a.read(message.NewInput(a.in, o.ignoreDots), dir, headers.DefaultLimit)
 }
 
-// read takes a message apart; a long one waits in dir. Its errors are *fault; r is
-// not drained then.
-func (a *app) read(r io.Reader, dir string) (*headers.Block, *message.Body, error) {
-	block, rest, err := headers.Read(r, headers.DefaultLimit)
+// read takes a message apart; a long one waits in dir, and headerLimit is in
+// octets, whole MiB. Its errors are *fault; r is not drained then.
+func (a *app) read(r io.Reader, dir string, headerLimit int) (*headers.Block, *message.Body, error) {
+	block, rest, err := headers.Read(r, headerLimit)
 	if err != nil {
 		if errors.Is(err, headers.ErrTooLarge) {
-			return nil, nil, faultf(exDataErr, "the header is larger than %d MiB; nothing was sent", headers.DefaultLimit>>20)
+			return nil, nil, faultf(exDataErr, "the header is larger than %d MiB; nothing was sent", headerLimit>>20)
 		}
 		return nil, nil, faultf(exIOErr, "cannot read the message: %w", err)
 	}
@@ -178,6 +180,12 @@ func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain
 	if g.fullName == "" && o.sender == nil && cfg.Headers.FromName == "" {
 		g.fullName = who.fullName
 	}
+	if cfg.HandOver { // the service knows its domain, and whose address its own is
+		g.leave = []string{"Date", "Message-ID"}
+		if o.sender == nil && o.fullName == "" {
+			g.leave = append(g.leave, "From")
+		}
+	}
 	g.recipients, g.lists = envelopes(to.list, func(headers.Address) (string, string) { return o.notify, "" }, g.null)
 	return g, nil
 }
@@ -197,8 +205,11 @@ func (a *app) complete(g *given, domain string, block *headers.Block, body *mess
 		g.fullName = fromName(&g.marks, g.uid, a.host())
 	}
 	s.changes = block.Complete(headers.Submission{Domain: domain, Sender: g.sender, SenderNull: g.null, FullName: g.fullName,
-		Date: a.now(), MessageID: random(95) + "@" + domain})
+		Date: a.now(), MessageID: random(95) + "@" + domain, Leave: g.leave})
 	s.changes = append(s.changes, mark(block, &g.marks, s.id, g.uid, a.host(), a.now())...)
+	if g.received != nil {
+		block.Mark(g.received(s.id), nil)
+	}
 	s.msgID, _ = block.Get("Message-ID")
 	s.msg = message.New(block.Bytes(), body)
 	return s

@@ -12,6 +12,7 @@ func (d *decoder) checkAll(s *settings) {
 	d.checkOrder(s)
 	d.warnReports(s)
 	d.checkSpool(&s.cfg.Spool)
+	d.checkService(&s.cfg)
 }
 
 // secretName is a key of a secret and whether it was given.

@@ -30,8 +30,11 @@ type Config struct {
 	Smarthosts []*Smarthost // at least one, in the order of the file
 	Headers    Headers
 	Spool      Spool
+	Service    Service
 	Log        Log
-	Warnings   []string // for the user to see; none stops a delivery
+	// HandOver is set where the submission service does the work; see [HandOver].
+	HandOver bool
+	Warnings []string // for the user to see; none stops a delivery
 }
 
 // Smarthost says how to reach the server and what to tell it. Exactly one of
@@ -110,7 +113,8 @@ func Keys() []string {
 }
 
 func defaults() Config {
-	return Config{Timeout: defaultTimeout, Spool: defaultSpool(), Log: Log{To: "syslog", Format: "text"}}
+	return Config{Timeout: defaultTimeout, Spool: defaultSpool(),
+		Service: defaultService(), Log: Log{To: "syslog", Format: "text"}}
 }
 
 func defaultSmarthost() *Smarthost {

@@ -8,6 +8,7 @@ func tables(c *Config, h *hostSettings) []table {
 		{"smarthost", smarthostFields(h), nil},
 		{"headers", headersFields(&c.Headers), nil},
 		{"spool", spoolFields(&c.Spool), []string{"known_hosts", "identity_file"}},
+		{"service", serviceFields(&c.Service), nil},
 		{"log", logFields(&c.Log), nil},
 	}
 }

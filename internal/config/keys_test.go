@@ -21,6 +21,7 @@ func TestKeys(t *testing.T) {
 		smarthost.reply_to smarthost.add_to smarthost.fix_message_id smarthost.redirect_to smarthost.capture smarthost.max_connections smarthost.window smarthost.rate
 		headers.received headers.from_name headers.add
 		spool.dir spool.deliver spool.patience spool.retry_min spool.retry_max spool.expire spool.warn
+		service.socket service.listen service.max_connections service.user_connections service.user_rate service.max_size
 		log.to log.format log.metrics`)
 	if got := Keys(); !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)

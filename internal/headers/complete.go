@@ -2,6 +2,7 @@ package headers
 
 import (
 	"mime"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,14 +14,15 @@ type Submission struct {
 	SenderNull bool
 	FullName   string // for a From that is missing; may be ""
 	Date       time.Time
-	MessageID  string // without angle brackets
+	MessageID  string   // without angle brackets
+	Leave      []string // of Date, From and Message-ID, what somebody else adds
 }
 
 // Change is an edit, for people.
 type Change struct{ Field, Rule string }
 
-// dateForm is RFC 5322 3.3.
-const dateForm = "Mon, 2 Jan 2006 15:04:05 -0700"
+// DateForm is a date as header fields have it (RFC 5322 3.3).
+const DateForm = "Mon, 2 Jan 2006 15:04:05 -0700"
 
 // Complete makes the header fit to be sent and returns what it changed:
 //
@@ -71,10 +73,10 @@ func (b *Block) addMissing(s Submission, resent bool, note func(field, rule stri
 	for _, add := range []struct{ name, value string }{
 		{"Message-ID", "<" + s.MessageID + ">"},
 		{"From", s.from()},
-		{"Date", s.Date.Format(dateForm)},
+		{"Date", s.Date.Format(DateForm)},
 	} {
 		name := prefix + add.name
-		if b.Has(name) {
+		if b.Has(name) || slices.Contains(s.Leave, add.name) {
 			continue
 		}
 		// What is added is made of checked parts; a field that could not stand

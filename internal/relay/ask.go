@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"postern/internal/config"
@@ -77,13 +76,12 @@ func (k *Asker) begin(ctx context.Context, h *config.Smarthost) *smtp.Error {
 	return q.refused
 }
 
-// Recipient asks about a recipient of the last sender's message; one that has no
-// smarthost is refused.
+// Recipient asks about a recipient of the last sender's message. For one that has
+// no smarthost there is nobody to ask.
 func (k *Asker) Recipient(ctx context.Context, address string) *smtp.Error {
 	h := k.Relay.Config.Choose(Matched(k.sender), Matched(address))
 	if h == nil {
-		return &smtp.Error{Stage: smtp.StageRcpt, Code: smtp.CodeMailboxDoesNotExist, Enhanced: smtp.Enhanced{5, 4, 4}, Addr: address,
-			Text: fmt.Sprintf("no smarthost takes mail from <%s> to <%s>", k.sender, address)}
+		return nil
 	}
 	if q := k.lines[h]; q == nil || !q.begun {
 		// What it says is below.

@@ -15,9 +15,9 @@ import (
 // Transaction is what MAIL and RCPT have said.
 type Transaction struct {
 	Peer       Peer
-	Hello      string // what the caller calls itself; nothing depends on it
-	Sender     headers.Address
-	Null       bool // the null sender
+	Hello      string          // what the caller calls itself; nothing depends on it
+	Sender     headers.Address // without a domain if the caller gave none
+	Null       bool            // the null sender
 	Recipients []Recipient
 	Return     string // RET
 	EnvelopeID string // ENVID
@@ -71,6 +71,9 @@ func (s *session) Mail(from string, o *gosmtp.MailOptions) error {
 	}
 	t := &Transaction{Peer: s.peer, Hello: s.hello, Null: from == "", Sender: split(from),
 		Return: string(o.Return), EnvelopeID: o.EnvelopeID}
+	if s.w.bare {
+		t.Sender.Domain = ""
+	}
 	if err := s.handler.Mail(s.ctx, t); err != nil {
 		return forWire(err)
 	}
