@@ -134,6 +134,8 @@ func (d *decoder) checkTLS(s *hostSettings) {
 	switch {
 	case h.TLS == "none" && h.RequireTLS:
 		d.fault("smarthost.require_tls", `contradicts tls = "none"`, "")
+	case h.RequireTLS && !h.Verify && len(h.Fingerprints) == 0:
+		d.fault("smarthost.require_tls", "contradicts verify = false", "")
 	case h.TLS == "none" && (h.ClientCert != "" || len(h.Fingerprints) > 0):
 		d.fault("smarthost.tls", `"none" contradicts client_cert and fingerprint`, "")
 	case strict && h.Verify && len(h.Hosts) == 0 && h.ServerName == "" && len(h.Fingerprints) == 0 &&

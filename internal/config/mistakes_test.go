@@ -167,6 +167,8 @@ func TestContradictoryTLS(t *testing.T) {
 	runMistakes(t, []mistake{
 		{"requireTLS", where + "tls = \"none\"\nrequire_tls = true\n",
 			"FILE:4: smarthost.require_tls: contradicts tls = \"none\"", "REQUIRETLS is only for secured connections"},
+		{"requireTLSUnverified", where + "verify = false\nrequire_tls = true\n",
+			"FILE:4: smarthost.require_tls: contradicts verify = false", "RFC 8689 wants the server verified"},
 		{"noneCert", where + "tls = \"none\"\nclient_cert = \"c\"\n",
 			"FILE:3: smarthost.tls: \"none\" contradicts client_cert and fingerprint", "a certificate needs TLS"},
 		{"noneFingerprint", where + "tls = \"none\"\nfingerprint = \"" + strings.Repeat("ab", 32) + "\"\n",
