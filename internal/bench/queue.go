@@ -43,12 +43,12 @@ func (b *bench) keepers(port int, more string) ([]keeper, error) {
 	}, err
 }
 
-// fill empties a queue and puts n messages into it.
-func (b *bench) fill(k keeper, input string, n int) (time.Duration, error) {
+// fill empties a queue and puts n messages into it, some at a time.
+func (b *bench) fill(k keeper, input string, n, atOnce int) (time.Duration, error) {
 	if err := shell("/", k.empty); err != nil {
 		return 0, err
 	}
-	all, took, err := b.launch(n, 1, program{name: k.name, argv: k.add, input: input})
+	all, took, err := b.launch(n, atOnce, program{name: k.name, argv: k.add, input: input})
 	if err != nil {
 		return 0, err
 	}
@@ -77,7 +77,7 @@ func (b *bench) enqueue() error {
 	rates := make(map[string][]float64)
 	for range b.times(10) {
 		for _, k := range all {
-			took, err := b.fill(k, input, each)
+			took, err := b.fill(k, input, each, 1)
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ type drained struct {
 // run sends a queue of n messages to a port, perhaps through a line, and says
 // how fast they came.
 func (b *bench) drain(k keeper, input string, sink, n int) (d drained, err error) {
-	if _, err := b.fill(k, input, n); err != nil {
+	if _, err := b.fill(k, input, n, 10); err != nil {
 		return d, err
 	}
 	if err := b.sinks.reset(sink); err != nil {
@@ -296,7 +296,7 @@ func (b *bench) list() error {
 		if k.list == nil { // Postfix's needs its daemons, and its files cannot be copied
 			continue
 		}
-		if _, err := b.fill(k, input, 1); err != nil {
+		if _, err := b.fill(k, input, 1, 1); err != nil {
 			return err
 		}
 		if k.name == "ours" {
