@@ -103,10 +103,9 @@ func (r *dmaReader) masquerade(v string) string {
 		return r.d.set("domain", v)
 	case host == "":
 		r.d.set("from", user)
-	default:
-		r.d.set("from", v)
+		return "is the sender where the caller gives none; -f counts here"
 	}
-	return "is the sender where the caller gives none; -f counts here"
+	return r.a.keys.set("envelope_from", v)
 }
 
 func (r *dmaReader) authpath(v string) string {

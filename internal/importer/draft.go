@@ -3,15 +3,18 @@ package importer
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"postern/internal/config"
 )
 
-// values are keys of smarthost.toml with a string, int, bool or []string.
+// values are keys of smarthost.toml with a string, int, bool, []string or
+// map[string]string.
 type values map[string]any
 
 // account is one server of the other program, with keys of [smarthost].
@@ -166,20 +169,44 @@ func (d *draft) spooled(queue string) {
 	d.note(place{}, "", "mail that waits in "+queue+" is not moved; let "+d.program+" send it before you remove it")
 }
 
-// choose keeps the account that is used when nothing else is said, and sees to
-// it that a user has a password.
+// choose puts the account that is used when nothing else is said last, where it
+// takes what no sender chooses, and sees to it that a user has a password.
 func (d *draft) choose() {
-	for _, a := range d.accounts[1:] {
-		d.note(place{}, "account "+a.name, "only the first one is written, for all mail; write [[smarthost]] for each, with its senders, to use the others")
+	chosen := d.accounts[1:]
+	kept := slices.DeleteFunc(slices.Clone(chosen), func(a *account) bool { return a.keys["senders"] == nil })
+	for _, a := range chosen {
+		if a.keys["senders"] == nil {
+			d.note(place{}, "account "+a.name, "is left out: no sender chooses it")
+		}
 	}
-	d.accounts = d.accounts[:1]
-	a := d.accounts[0]
+	d.accounts = append(kept, d.accounts[0])
+	for _, a := range d.accounts {
+		d.secret(a)
+	}
+}
+
+// secretFile is the file for the password of an account.
+func (d *draft) secretFile(a *account) string {
+	if len(d.accounts) == 1 {
+		return "password"
+	}
+	return "password-" + strings.Map(func(r rune) rune {
+		if strings.ContainsRune("-_.@", r) || r < 128 && (unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return '_'
+	}, a.name)
+}
+
+func (d *draft) secret(a *account) {
 	_, user := a.keys["username"]
 	_, cert := a.keys["client_cert"]
+	file := d.secretFile(a)
+	where := "write it into the file \"" + file + "\" beside smarthost.toml, mode 0600"
 	switch {
 	case user && !a.hasSecret() && !cert:
-		a.keys["password_file"] = "password"
-		d.note(a.at, "", "has no password; write it into the file \"password\" beside smarthost.toml, mode 0600")
+		a.keys["password_file"] = file
+		d.note(a.at, "", "has no password; "+where)
 	case !user && a.hasSecret():
 		d.note(a.at, "", "there is a password, but no user; neither is used")
 		a.password = ""
@@ -187,8 +214,8 @@ func (d *draft) choose() {
 			delete(a.keys, key)
 		}
 	case a.password != "" && !d.opts.Secrets:
-		a.keys["password_file"] = "password"
-		d.note(a.at, "", "the password is not printed; write it into the file \"password\" beside smarthost.toml, mode 0600")
+		a.keys["password_file"] = file
+		d.note(a.at, "", "the password is not printed; "+where)
 		a.password = ""
 	}
 	if a.password != "" {
@@ -203,26 +230,43 @@ func (d *draft) render() string {
 	for _, n := range d.noteLines() {
 		b.WriteString("# " + n + "\n")
 	}
-	table := ""
+	d.table(&b, "", "", d.root)
+	header := "[smarthost]"
+	if len(d.accounts) > 1 {
+		header = several
+	}
+	for _, a := range d.accounts {
+		d.table(&b, "smarthost", header, a.keys)
+	}
+	for _, t := range []string{"headers", "spool", "log"} {
+		d.table(&b, t, "["+t+"]", d.root)
+	}
+	return b.String()
+}
+
+// several heads each of several smarthosts.
+const several = "[[smarthost]]"
+
+// table writes the keys of a table, if there are any.
+func (d *draft) table(b *strings.Builder, table, header string, v values) {
 	for _, full := range config.Keys() {
-		where, key := d.root, full
-		if t, k, ok := strings.Cut(full, "."); ok && t == "smarthost" {
-			where, key = d.accounts[0].keys, k
+		t, key, dotted := strings.Cut(full, ".")
+		if !dotted {
+			t, key = "", full
 		}
-		value, ok := where[key]
-		if !ok {
+		value, ok := v[full]
+		if t == "smarthost" {
+			value, ok = v[key]
+		}
+		if t != table || !ok {
 			continue
 		}
-		if t, k, ok := strings.Cut(full, "."); ok {
-			key = k
-			if t != table {
-				table = t
-				b.WriteString("\n[" + t + "]\n")
-			}
+		if header != "" {
+			b.WriteString("\n" + header + "\n")
+			header = ""
 		}
 		b.WriteString(key + " = " + literal(value) + "\n")
 	}
-	return b.String()
 }
 
 // literal writes a TOML value.
@@ -236,6 +280,12 @@ func literal(value any) string {
 			words[i] = quote(w)
 		}
 		return "[" + strings.Join(words, ", ") + "]"
+	case map[string]string:
+		var pairs []string
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			pairs = append(pairs, quote(k)+" = "+quote(v[k]))
+		}
+		return "{ " + strings.Join(pairs, ", ") + " }"
 	}
 	return fmt.Sprint(value)
 }

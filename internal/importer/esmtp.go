@@ -77,10 +77,10 @@ func (r *esmtpReader) table() map[string]func(string) string {
 		"qualifydomain":          func(v string) string { return r.d.set("domain", v) },
 		"force sender":           never("Sender stays as the caller wrote it"),
 		"force reverse_path": func(v string) string {
-			if !strings.Contains(v, "%") {
-				r.d.set("from", v)
+			if strings.Contains(v, "%") {
+				return "this pattern is not known here; set envelope_from"
 			}
-			return "is the sender where the caller gives none; -f counts here"
+			return r.a.keys.set("envelope_from", v)
 		},
 		"message_id": func(v string) string {
 			if yes(v) {
@@ -108,6 +108,9 @@ func (r *esmtpReader) starttls(v string) string {
 func (r *esmtpReader) identity(v string) string {
 	first := r.a.keys["host"] == nil
 	r.a = r.d.account(v)
+	if !first {
+		r.a.keys.set("senders", v)
+	}
 	if first && strings.Contains(v, "@") && r.d.root["from"] == nil {
 		return r.d.set("from", v) // the first identity is the default then
 	}

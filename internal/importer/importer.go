@@ -154,32 +154,52 @@ func (d *draft) finish() (*Result, error) {
 		if err == nil {
 			return &Result{Text: text, Notes: d.noteLines()}, nil
 		}
-		if !d.drop(err) {
+		if !d.drop(err, text) {
 			return nil, fmt.Errorf("%s: nothing that works can be made of it: %w", strings.Join(d.from, ", "), err)
 		}
 	}
 }
 
-// drop removes the keys that err is about. It is false if there is none, or one
-// that nothing works without.
-func (d *draft) drop(err error) bool {
+// drop removes the keys that err is about, and a smarthost that is none. It is
+// false if there is nothing that could be done without.
+func (d *draft) drop(err error, text string) bool {
 	dropped := false
 	for _, e := range faults(err) {
 		table, key, _ := strings.Cut(e.Key, ".")
-		where := d.root
+		where, i := d.root, 0
 		if table == "smarthost" {
-			where = d.accounts[0].keys
+			i = min(strings.Count(firstLines(text, e.Line), "\n"+several+"\n"), len(d.accounts))
+			where = d.accounts[max(i-1, 0)].keys
 		} else {
 			key = e.Key
 		}
-		if _, there := where[key]; !there || key == "host" {
+		switch _, there := where[key]; {
+		case there && key != "host":
+			delete(where, key)
+			d.note(place{}, e.Key, "is left out: "+e.Msg)
+		case table == "smarthost" && i > 0 && i < len(d.accounts): // not the last one
+			d.note(place{}, "account "+d.accounts[i-1].name, "is left out: "+e.Msg)
+			d.accounts = slices.Delete(d.accounts, i-1, i)
+			return true // the others have other places now
+		default:
 			continue
 		}
-		delete(where, key)
-		d.note(place{}, e.Key, "is left out: "+e.Msg)
 		dropped = true
 	}
 	return dropped
+}
+
+// firstLines are the first n lines of a text.
+func firstLines(text string, n int) string {
+	end := 0
+	for range n {
+		i := strings.IndexByte(text[end:], '\n')
+		if i < 0 {
+			return text
+		}
+		end += i + 1
+	}
+	return text[:end]
 }
 
 func plainLines(list []string) string {

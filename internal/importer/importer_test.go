@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -116,7 +117,7 @@ func TestSecretsStayHidden(t *testing.T) {
 				t.Errorf("%s: %q is in\n%s", name, secret, all)
 			}
 		}
-		if strings.Contains(f.toml, "\npassword = ") && !strings.Contains(got.Text, "password_file = \"password\"") {
+		if strings.Contains(f.toml, "\npassword = ") && !strings.Contains(got.Text, "password_file = \"password") {
 			t.Errorf("%s: no place for the password:\n%s", name, got.Text)
 		}
 		if _, err := config.Parse(got.Text); err != nil {
@@ -214,6 +215,34 @@ func TestKnown(t *testing.T) {
 		"README": false, "dma.conf": true} {
 		if Known(name) != want {
 			t.Errorf("%s: %v", name, !want)
+		}
+	}
+}
+
+// Of several servers the one that cannot be used is left out, the others stay.
+func TestSeveral(t *testing.T) {
+	text := "defaults\ntls on\naccount bad\nhost bad host\nfrom b@x.example\naccount pattern\nhost p.example\nfrom *@p.example\ndomain not a name\n" +
+		"account hand\nhost h.example\naccount default\nhost d.example\n"
+	got, err := Import([]File{{"msmtprc", text}}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := config.Parse(got.Text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hosts []string
+	for _, h := range cfg.Smarthosts {
+		hosts = append(hosts, h.Hosts...)
+	}
+	if want := []string{"p.example", "d.example"}; !slices.Equal(hosts, want) || cfg.Smarthosts[0].Senders[0] != "*@p.example" {
+		t.Errorf("%v, want %v\n%s", hosts, want, got.Text)
+	}
+	notes := strings.Join(got.Notes, "\n")
+	for _, want := range []string{"account bad: is left out: is not a host name", "smarthost.ehlo: is left out: must be one word",
+		"account hand: is left out: no sender chooses it"} {
+		if !strings.Contains(notes, want) {
+			t.Errorf("%q is not in\n%s", want, notes)
 		}
 	}
 }

@@ -109,6 +109,7 @@ type msmtpReader struct {
 
 func (r *msmtpReader) take(m msmtpAccount) {
 	r.m = m
+	r.sender()
 	r.tls()
 	r.login()
 	take := r.table()
@@ -124,7 +125,7 @@ func (r *msmtpReader) take(m msmtpAccount) {
 		if known {
 			why = f(s.value)
 		}
-		if why != "" && r.first {
+		if why != "" {
 			r.d.note(s.at, s.name, why)
 		}
 	}
@@ -194,6 +195,25 @@ func (r *msmtpReader) login() {
 		if why := r.a.login(r.get("user"), secret.value, secret.at); why != "" {
 			r.d.note(secret.at, "password", why)
 		}
+	}
+}
+
+// sender has the account chosen by its envelope sender, as msmtp does, and puts
+// that in the place of others if it is told to.
+func (r *msmtpReader) sender() {
+	from := r.get("from")
+	plain := strings.Contains(from, "@") && !strings.ContainsAny(from, "%[*?")
+	if !r.first && from != "" && !strings.ContainsAny(from, "%[") {
+		r.a.keys["senders"] = from
+		if !strings.ContainsAny(r.m.name, " .@") {
+			r.a.keys["name"] = r.m.name
+		}
+	}
+	if r.get("allow_from_override") == "off" && plain && r.first {
+		r.a.keys["envelope_from"] = from
+	}
+	if s, ok := r.m.settings["set_from_header"]; ok && (s.value == "on" || s.value == "") && plain {
+		r.a.keys["header_from"] = from
 	}
 }
 

@@ -31,8 +31,8 @@ func (r *msmtpReader) table() map[string]func(string) string {
 		"tls_min_dh_prime_bits": never("there is no such exchange here"), "tls_force_sslv3": never("TLS 1.2 is the least"),
 		"tls_nocertcheck": func(string) string { r.a.keys["verify"] = false; return "" },
 		"from":            r.from, "maildomain": r.domain, "auto_from": done, "from_full_name": never("use -F"),
-		"allow_from_override":     unless("on", "-f of the caller counts here"),
-		"set_from_header":         unless("auto", "From is added where it is missing; header_from replaces it"),
+		"allow_from_override":     r.override,
+		"set_from_header":         r.header,
 		"add_missing_from_header": unless("on", "From is added where it is missing"),
 		"set_date_header":         unless("auto", "Date is added where it is missing"),
 		"add_missing_date_header": unless("on", "Date is added where it is missing"),
@@ -51,6 +51,23 @@ func (r *msmtpReader) aliases(v string) string {
 		return "begins with ~; set aliases to the full path"
 	}
 	return r.d.set("aliases", v)
+}
+
+func (r *msmtpReader) override(v string) string {
+	if v == "off" && r.first && r.a.keys["envelope_from"] == nil {
+		return "-f of the caller counts here; set envelope_from to one address to forbid it"
+	}
+	return ""
+}
+
+func (r *msmtpReader) header(v string) string {
+	switch {
+	case v == "off":
+		return "From is added where it is missing"
+	case v != "auto" && r.a.keys["header_from"] == nil:
+		return "From is added where it is missing; set header_from to one address to replace it"
+	}
+	return ""
 }
 
 func (r *msmtpReader) socket(v string) string {

@@ -56,8 +56,7 @@ func readNullmailer(d *draft, files map[string]File) {
 		d.note(at("adminaddr"), "adminaddr", "this address is the postmaster's only; for mail to local users write \"root: ADDRESS\" into a file that aliases names")
 	}
 	if v := value("allmailfrom"); v != "" {
-		d.set("from", v)
-		d.note(at("allmailfrom"), "allmailfrom", "is the sender where the caller gives none; -f counts here")
+		d.accounts[0].keys.set("envelope_from", v)
 	}
 	if value("idhost") != "" {
 		d.note(at("idhost"), "idhost", "Message-ID gets the domain")

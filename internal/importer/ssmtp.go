@@ -1,8 +1,8 @@
 package importer
 
 import (
-	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 func ssmtpKinds() []kind {
@@ -109,30 +109,22 @@ func (r *ssmtpReader) root(v string) string {
 	return "this address is the postmaster's only; for mail to root write \"root: ADDRESS\" into a file that aliases names"
 }
 
-// revaliases gives users a sender's address: "local:address[:mailhub]". One
-// address for all is the sender; we have no table of users.
+// revaliases gives users a sender's address: "local:address[:mailhub]".
 func revaliases(d *draft, f File) {
-	var addresses []string
-	lines := meaningful(f.Text)
-	for _, l := range lines {
+	rewrite := make(map[string]string)
+	for _, l := range meaningful(f.Text) {
+		at := place{f.Name, l.n}
 		fields := strings.SplitN(l.text, ":", 3)
-		if len(fields) < 2 || fields[1] == "" {
-			d.note(place{f.Name, l.n}, "this line", "is no alias")
+		if len(fields) < 2 || fields[0] == "" || fields[1] == "" || !utf8.ValidString(l.text) {
+			d.note(at, "this line", "is no alias")
 			continue
 		}
-		addresses = append(addresses, strings.TrimSpace(fields[1]))
+		rewrite[strings.TrimSpace(fields[0])+"@*"] = strings.TrimSpace(fields[1])
 		if len(fields) == 3 && fields[2] != "" {
-			d.note(place{f.Name, l.n}, "", "one smarthost is used for all senders")
+			d.note(at, "", "one smarthost is used for all senders")
 		}
 	}
-	slices.Sort(addresses)
-	if addresses = slices.Compact(addresses); len(addresses) == 1 {
-		if why := d.set("from", addresses[0]); why != "" {
-			d.note(place{file: f.Name}, "", why)
-		}
-		return
-	}
-	for _, l := range lines {
-		d.note(place{f.Name, l.n}, "", "users have no address of their own here; have the caller use -f")
+	if len(d.accounts) > 0 && len(rewrite) > 0 {
+		d.accounts[0].keys["rewrite"] = rewrite
 	}
 }
