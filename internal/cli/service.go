@@ -184,6 +184,7 @@ func (v *service) runQueue(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
+		v.a.noteSpool(q, false)
 		text := ""
 		if err != nil {
 			text = "queue run: " + err.Error()
