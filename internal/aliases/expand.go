@@ -252,8 +252,20 @@ func (r *run) add(a headers.Address, from place) {
 	r.result.Recipients = append(r.result.Recipients, one)
 }
 
-func (r *run) fail(from place, reason string) {
-	r.result.Failed = append(r.result.Failed, &Error{File: from.file, Line: from.line, Name: from.entry().name, Reason: reason})
+// maxFaults bounds what is told: a list may hold anything.
+const maxFaults = 100
+
+func (r *run) fail(from place, reason string) { r.failed(from, reason, nil) }
+
+// failed is fail with an error of the system's.
+func (r *run) failed(from place, reason string, err error) {
+	switch n := len(r.result.Failed); {
+	case n >= maxFaults:
+		return
+	case n == maxFaults-1:
+		reason = "more is wrong than is told here"
+	}
+	r.result.Failed = append(r.result.Failed, &Error{File: from.file, Line: from.line, Name: from.entry().name, Reason: reason, Err: err})
 }
 
 // owner is the envelope sender for mail to the addresses of e: what owner-NAME

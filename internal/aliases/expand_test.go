@@ -201,3 +201,13 @@ func TestExpandingEnds(t *testing.T) {
 		t.Errorf("a long chain: %s", show(got))
 	}
 }
+
+// A list of rubbish is not told line by line, and its good lines count.
+func TestManyFaults(t *testing.T) {
+	x := expander("all: :include:/list\n")
+	x.List = func(string) (string, error) { return strings.Repeat("@\n", 1000) + "ok@x.example\n", nil }
+	got, _ := x.Expand(locals("all"))
+	if len(got.Failed) != maxFaults || got.Failed[maxFaults-1].Reason != "more is wrong than is told here" || len(got.Recipients) != 1 {
+		t.Errorf("%d faults, the last is %v; recipients %v", len(got.Failed), got.Failed[len(got.Failed)-1], got.Recipients)
+	}
+}

@@ -23,8 +23,7 @@ func (r *run) include(path string, from place) {
 	}
 	text, err := r.x.List(path)
 	if err != nil {
-		r.fail(from, "the list "+path+" cannot be used: "+err.Error())
-		r.result.Failed[len(r.result.Failed)-1].Err = err
+		r.failed(from, "the list "+path+" cannot be used: "+err.Error(), err)
 		return
 	}
 	number := 0

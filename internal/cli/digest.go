@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 	"time"
 
@@ -49,6 +50,8 @@ func (a *app) digest(ctx context.Context, o *options) int {
 	if _, err := g.envelope(); err != nil {
 		return a.refuse(err)
 	}
+	// This run stays, so memory is given back as usual.
+	debug.SetGCPercent(100)
 	// A reader of --tee that goes away must not take the mail with it.
 	signal.Ignore(syscall.SIGPIPE)
 	r := &digest.Runner{
@@ -85,18 +88,21 @@ func (g *digester) envelope() (*given, error) {
 
 // send is digest.Runner's.
 func (g *digester) send(d *digest.Digest, last bool) (digest.Fate, string) {
-	if g.of != d {
+	again := g.of == d
+	if !again {
 		if err := g.compose(d); err != nil {
 			g.status = exTempFail
 			return digest.Later, err.Error()
 		}
 	}
 	outcomes := g.a.outlet(g.o, g.cfg, g.trace).send(g.ctx, g.s)
-	g.a.explain(g.cfg, outcomes)
 	if status := statusOf(outcomes); status != exOK {
 		g.status = status
 	}
 	fate, reason := g.left(outcomes)
+	if !again || fate != digest.Later { // what is known already is not said again
+		g.a.explain(g.cfg, outcomes)
+	}
 	if fate != digest.Later || last {
 		g.s.close()
 		g.of, g.s = nil, nil

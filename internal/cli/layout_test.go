@@ -23,7 +23,7 @@ func TestLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The core imports no sibling.
-	alone := []string{"bounce", "smtp", "headers", "message", "spool", "config", "maillog", "capture"}
+	alone := []string{"bounce", "digest", "smtp", "headers", "message", "spool", "config", "maillog", "capture"}
 	doors := map[string][]string{
 		"github.com/BurntSushi/toml":     {"config"},
 		"github.com/emersion/go-message": {"message", "headers", "bounce"},

@@ -74,11 +74,20 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 	// Most runs end before there is anything worth collecting; the others may
 	// hold some megabytes more.
 	debug.SetGCPercent(400)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), append(heard(os.Interrupt), syscall.SIGTERM)...)
 	defer stop()
 	defer func() { a.log.Close() }()
 	defer a.flushFigures()
 	return a.run(ctx)
+}
+
+// heard leaves out a signal that our caller has ignored for us, as nohup and a
+// shell's "&" do: it is not to end us.
+func heard(s os.Signal) []os.Signal {
+	if signal.Ignored(s) {
+		return nil
+	}
+	return []os.Signal{s}
 }
 
 // run parses the command line and does what its mode asks for.
@@ -95,9 +104,10 @@ func (a *app) run(ctx context.Context) int {
 			return a.fail(exNoPerm, err)
 		}
 	}
-	if o.mode != modeService { // which reads its configuration again
+	// The service reads its configuration again.
+	if hangup := heard(syscall.SIGHUP); o.mode != modeService && len(hangup) > 0 {
 		var stop context.CancelFunc
-		ctx, stop = signal.NotifyContext(ctx, syscall.SIGHUP)
+		ctx, stop = signal.NotifyContext(ctx, hangup...)
 		defer stop()
 	}
 	switch o.mode {

@@ -144,13 +144,13 @@ func (r *Runner) try(d *Digest, last bool) bool {
 		r.pending = d
 		r.tries++
 		if !again {
-			r.Tell(fmt.Sprintf("%s cannot be sent now and wait: %s", span(d), reason))
+			r.Tell(fmt.Sprintf("%s waits to be sent: %s", span(d), reason))
 		}
 		return false
 	}
 	r.tries = 0
 	r.result.Lost += d.Lines
-	text := span(d) + " could not be sent and are lost: " + reason
+	text := span(d) + " could not be sent and is lost: " + reason
 	r.Tell(text)
 	r.c.lost("[... " + text + " ...]\n\n")
 	return fate == Refused
@@ -159,7 +159,7 @@ func (r *Runner) try(d *Digest, last bool) bool {
 // span names a digest.
 func span(d *Digest) string {
 	const form = "2006-01-02 15:04:05"
-	return fmt.Sprintf("%d lines from %s to %s", d.Lines, d.From.Format(form), d.To.Format(form))
+	return fmt.Sprintf("the digest from %s to %s (lines: %d)", d.From.Format(form), d.To.Format(form), d.Lines)
 }
 
 // finish sends what is left. If one digest cannot be sent the next is not tried:
@@ -169,7 +169,7 @@ func (r *Runner) finish() Result {
 	r.flush(true)
 	if d := r.c.take(); d != nil {
 		r.result.Lost += d.Lines
-		r.Tell(span(d) + " could not be sent and are lost")
+		r.Tell(span(d) + " could not be sent and is lost")
 	}
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()

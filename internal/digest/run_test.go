@@ -250,7 +250,7 @@ func TestLater(t *testing.T) {
 	w.clock.advance(13 * time.Minute)
 	w.expect("two\n", Accepted, "")
 	w.in.Close()
-	w.result(0, "1 lines from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 cannot be sent now and wait: no route")
+	w.result(0, "the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 1) waits to be sent: no route")
 }
 
 // At the end there is one try; what is lost is counted and told.
@@ -263,9 +263,9 @@ func TestLost(t *testing.T) {
 	w.write("three\n")
 	w.in.Close()
 	w.expect("last: one\ntwo\n", Later, "no route")
-	w.result(3, "2 lines from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 cannot be sent now and wait: no route",
-		"2 lines from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 could not be sent and are lost: no route",
-		"1 lines from 2026-11-24 12:15:00 to 2026-11-24 12:15:00 could not be sent and are lost")
+	w.result(3, "the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 2) waits to be sent: no route",
+		"the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 2) could not be sent and is lost: no route",
+		"the digest from 2026-11-24 12:15:00 to 2026-11-24 12:15:00 (lines: 1) could not be sent and is lost")
 }
 
 // What is refused for good is lost, and the next message says so.
@@ -279,9 +279,9 @@ func TestRefused(t *testing.T) {
 	w.write("two\n")
 	<-w.clock.armed
 	w.clock.advance(15 * time.Minute)
-	w.expect("[... 1 lines from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 could not be sent and are lost: 552 too much ...]\n\ntwo\n", Accepted, "")
+	w.expect("[... the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 1) could not be sent and is lost: 552 too much ...]\n\ntwo\n", Accepted, "")
 	w.in.Close()
-	w.result(1, "1 lines from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 could not be sent and are lost: 552 too much")
+	w.result(1, "the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 1) could not be sent and is lost: 552 too much")
 }
 
 // broken is a writer that nobody reads from, or a stream that fails.

@@ -132,8 +132,8 @@ func TestDigestWaits(t *testing.T) {
 	to := mailbox(t, "to")
 	d := startDigest(t, "--digest=1s", "--tee", to)
 	d.write("while it is away\n")
-	seen(t, &d.err, "cannot be sent now and wait")
-	has(t, "stderr", d.err.String(), "1 lines from ", "cannot be sent now and wait", "connection refused")
+	seen(t, &d.err, "waits to be sent")
+	has(t, "stderr", d.err.String(), "(lines: 1)", "waits to be sent", "connection refused")
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
@@ -176,7 +176,7 @@ func TestLogMemory(t *testing.T) {
 		arg  []string
 	}{
 		{"digest", 1 << 30, []string{"--digest=1h", "--tee"}},
-		{"match", 256 << 20, []string{"--digest=1h", "--match=12 ms"}},
+		{"match", 64 << 20, []string{"--digest=1h", "--match=12 ms"}},
 		{"text", 100 << 20, []string{"--text"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
