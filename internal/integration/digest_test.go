@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -201,5 +202,41 @@ func TestLogMemory(t *testing.T) {
 				t.Errorf("%d lines, want %d", n, c.size/len(line))
 			}
 		})
+	}
+}
+
+// The entry point that we ship: a container that is stopped has its program's
+// last words mailed, and one whose program ends has its status.
+func TestContainerLogs(t *testing.T) {
+	plainSmarthost(t)
+	script, err := filepath.Abs("../../packaging/examples/container-logs.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := mailbox(t, "to")
+	program := `trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.05; done`
+	cmd := exec.Command("sh", script, to, "sh", "-c", program)
+	var out lockedBuffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as PID 1 of a container has it
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	seen(t, &out, "up\n")
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil { // to the shell alone
+		t.Fatal(err)
+	}
+	cmd.Wait() //nolint:errcheck // the program's status, or that of the signal
+	// The shell of the program may say between them that its sleep was ended.
+	if got := waitFor(t, to).body(); got != out.String() || !strings.HasPrefix(got, "up\n") || !strings.HasSuffix(got, "bye\n") {
+		t.Errorf("body %q; passed on %q", got, out.String())
+	}
+
+	other := mailbox(t, "other")
+	if got := run(t, "", "sh", script, other, "sh", "-c", "echo broken >&2; exit 7"); got.status != 7 || got.stdout != "broken\n" {
+		t.Errorf("%+v", got)
+	}
+	if got := waitFor(t, other); got.body() != "broken\n" {
+		t.Errorf("body %q", got.body())
 	}
 }
