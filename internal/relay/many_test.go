@@ -15,7 +15,7 @@ import (
 )
 
 // party is one of several processes that use a spool.
-func party(t *testing.T, dir string, port int, owner string) *Queue {
+func party(t testing.TB, dir string, port int, owner string) *Queue {
 	t.Helper()
 	files, err := spool.OpenLocal(dir)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 )
 
 // relayTo is a relay for a server on loopback, and its log.
-func relayTo(t *testing.T, port int) (*Relay, *bytes.Buffer) {
+func relayTo(t testing.TB, port int) (*Relay, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
 	cfg := &config.Config{Timeout: 10 * time.Second, Smarthosts: []*config.Smarthost{{Hosts: []string{"127.0.0.1"}, Port: port,
@@ -25,7 +25,7 @@ func relayTo(t *testing.T, port int) (*Relay, *bytes.Buffer) {
 		Log: maillog.Open(maillog.Options{To: "stderr", Stderr: &log, Now: time.Now})}, &log
 }
 
-func newMessage(t *testing.T, body string) *message.Message {
+func newMessage(t testing.TB, body string) *message.Message {
 	t.Helper()
 	b, err := message.ReadBody(strings.NewReader(body), t.TempDir())
 	if err != nil {

@@ -32,6 +32,9 @@ func (s *Spool) CreateAs(id string) (*Draft, error) {
 		if id == "" {
 			id = s.o.NewID()
 		}
+		if !validID(id) { // nobody would find it again
+			return nil, fmt.Errorf("spool: %q is no id", id)
+		}
 		name := dirTmp + "/" + id + "." + string(s.o.Owner)
 		var f File
 		if f, err = s.fs.Create(name); err == nil {

@@ -107,6 +107,22 @@ func stored(t *testing.T) string {
 	return text(t, f, "queue/"+names(t, f, "queue")[0])
 }
 
+// A message is refused under a name that its own reader would not take for ours.
+func TestI6OwnNames(t *testing.T) {
+	u := mustOpen(t, spooltest.NewDisk(), "worker")
+	for _, id := range []string{"short", "id00000000012", "ID0000000001", "id000000000.", "../../../../x"} {
+		if d, err := u.CreateAs(id); err == nil {
+			d.Abandon()
+			t.Errorf("%q was taken", id)
+		}
+	}
+	for _, owner := range []spool.Owner{"", "UPPER", "a.b", "a/b", spool.Owner(strings.Repeat("x", 81))} {
+		if _, err := open(spooltest.NewDisk(), owner); err == nil {
+			t.Errorf("owner %q was taken", owner)
+		}
+	}
+}
+
 // A message need not end with a line, nor have any.
 func TestI3AnyMessage(t *testing.T) {
 	for _, message := range []string{"", "x", "\n", "x\r\n", "x\r", "\x00", "postern 1 ", strings.Repeat("x", 10_000)} {

@@ -47,6 +47,9 @@ type Options struct {
 
 // Open uses the spool in a file system and makes its directories if need be.
 func Open(f FS, o Options) (*Spool, error) {
+	if !validOwner(string(o.Owner)) { // nobody would find again what it claims
+		return nil, fmt.Errorf("spool: %q is no owner", o.Owner)
+	}
 	if o.Lease == 0 {
 		o.Lease = 15 * time.Minute
 	}
