@@ -30,8 +30,8 @@ func TestLayout(t *testing.T) {
 		"github.com/emersion/go-smtp":    {"smtptest", "smtpd"},
 		"github.com/emersion/go-sasl":    {"smtp", "smtptest"},
 		"github.com/xdg-go/scram":        {"smtp"},
-		"github.com/pkg/sftp":            {"spool"},
-		"golang.org/x/crypto":            {"spool"},
+		"github.com/pkg/sftp":            {"spool", "spooltest"},
+		"golang.org/x/crypto":            {"spool", "spooltest"},
 		"golang.org/x/net/proxy":         {"smtp"},
 		"golang.org/x/net/idna":          {"smtp", "headers"},
 	}
@@ -70,7 +70,7 @@ func TestEdge(t *testing.T) {
 	}
 	for file := range strings.FieldsSeq(string(out)) {
 		if strings.Contains(file, "/cmd/") || strings.Contains(file, "/internal/cli/") ||
-			strings.Contains(file, "/internal/smtptest/") || strings.Contains(file, "/internal/demo/") || strings.Contains(file, "/internal/bench/") {
+			strings.Contains(file, "/internal/smtptest/") || strings.Contains(file, "/internal/spooltest/") || strings.Contains(file, "/internal/demo/") || strings.Contains(file, "/internal/bench/") {
 			continue
 		}
 		for _, word := range []string{"os.Exit", "os.Args", "os.Stdin", "os.Getenv", "time.Now(", "panic("} {

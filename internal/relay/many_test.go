@@ -51,6 +51,7 @@ func TestManyAtOnce(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "spool")
 	writing, stop := context.WithCancel(context.Background())
 	var all, writes sync.WaitGroup
+	var parties []*Queue
 	run := func(q *Queue, o RunOptions) {
 		if _, err := q.Run(context.Background(), o); err != nil {
 			t.Error(err)
@@ -58,6 +59,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	for i := range runners {
 		q := party(t, dir, sink.Port(), fmt.Sprintf("runner%d", i))
+		parties = append(parties, q)
 		all.Go(func() {
 			for writing.Err() == nil {
 				run(q, RunOptions{DueOnly: i%2 == 0})
@@ -66,6 +68,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	for i := range writers {
 		q := party(t, dir, sink.Port(), fmt.Sprintf("write%02d", i))
+		parties = append(parties, q)
 		body := newMessage(t, "body\n")
 		writes.Go(func() {
 			for n := range each {
@@ -80,6 +83,11 @@ func TestManyAtOnce(t *testing.T) {
 	writes.Wait()
 	stop()
 	all.Wait()
+	for _, q := range parties {
+		if err := q.Close(); err != nil {
+			t.Error(err)
+		}
+	}
 	got := map[string]int{}
 	for _, d := range sink.Deliveries() {
 		for _, to := range d.To {

@@ -14,11 +14,13 @@ import (
 
 // Queue is a spool and the way out of it.
 type Queue struct {
-	Relay  *Relay
-	Spool  *spool.Spool
-	Random func() float64 // from 0 to 1, for jitter
-	NewID  func() string  // for the reports that we write
-	Domain string         // of MAILER-DAEMON
+	Relay *Relay
+	Spool *spool.Spool
+	// Fallback stands in for a spool on another host that is away; nil for none.
+	Fallback *spool.Spool
+	Random   func() float64 // from 0 to 1, for jitter
+	NewID    func() string  // for the reports that we write
+	Domain   string         // of MAILER-DAEMON
 	// Readdress gives the addresses that stand for one that is told of a failure.
 	// nil: it stands for itself.
 	Readdress func(to string) []string
@@ -54,31 +56,13 @@ func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Out
 		}
 		state.Recipients = append(state.Recipients, r)
 	}
-	text, err := m.Open()
-	if err != nil {
-		return "", err
-	}
-	kept, err = q.put(id, state, text, due)
+	kept, err = q.keep(id, state, m.Open, due)
 	for _, to := range env.Recipients {
 		if err == nil {
 			q.Relay.observe(Outcome{Recipient: to.Address, Status: Queued})
 		}
 	}
 	return kept, err
-}
-
-// put writes text and state as a new message.
-func (q *Queue) put(id string, state *spool.State, text io.ReadCloser, due time.Time) (kept string, err error) {
-	defer func() { err = errors.Join(err, text.Close()) }()
-	d, err := q.Spool.CreateAs(id)
-	if err != nil {
-		return "", err
-	}
-	defer d.Abandon()
-	if _, err := io.Copy(d, text); err != nil {
-		return "", err
-	}
-	return d.ID(), d.Commit(state, due)
 }
 
 // answer notes an outcome with a recipient.
@@ -100,8 +84,12 @@ func (q *Queue) Again(created time.Time) time.Time {
 }
 
 // HasDue reports whether there is anything for a run to do: a message whose time
-// has come, or one that was left behind by a process which died.
+// has come, or one that was left behind by a process which died. A spool on
+// another host is not asked: that would cost each message a connection.
 func (q *Queue) HasDue() bool {
+	if q.Spool.Remote() {
+		return false
+	}
 	for _, place := range []string{"queue", "active"} {
 		entries, _, err := q.Spool.List(place)
 		if err == nil && slices.ContainsFunc(entries, q.Spool.Due) {

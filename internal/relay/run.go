@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -39,12 +40,22 @@ func (e *AwayError) Unwrap() error { return e.Err }
 // it is for all that is due, and such a run waits already, Run returns at once,
 // since that one will see all that is in the queue now.
 //
+// What waits in the fallback comes along, or is tried from there if the spool is
+// away.
+//
 // An error other than *AwayError is of the spool.
 func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
+	if q.Fallback != nil {
+		if _, err := q.fetch(ctx, math.MaxInt); err != nil {
+			p, other := q.standIn(ctx, o)
+			return p, errors.Join(err, other)
+		}
+	}
 	done, err := q.Spool.Turn(ctx, o.DueOnly && o.Match == nil)
 	if err != nil || done == nil {
 		return Progress{}, err
 	}
+	defer q.Spool.Keep(func(err error) { q.Relay.Log.Warning("the lease could not be renewed: " + err.Error()) })()
 	r := &run{q: q, o: o, seen: make(map[string]bool)}
 	for i, h := range slices.Concat(q.config().Smarthosts, []*config.Smarthost{nil}) {
 		r.lanes = append(r.lanes, &lane{r: r, host: h, place: i})

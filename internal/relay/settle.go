@@ -17,7 +17,11 @@ import (
 func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
 	r, s := l.r, c.State
 	q := r.q
-	if damaged(outcomes) {
+	if failedBy(outcomes, spool.ErrLost) {
+		q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, spool.ErrLost))
+		return
+	}
+	if failedBy(outcomes, spool.ErrDamaged) {
 		q.Relay.Log.Warning(fmt.Sprintf("%s: %v; it is kept in failed/", s.ID, spool.ErrDamaged))
 		if err := c.Fail(); err != nil {
 			q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
@@ -59,11 +63,12 @@ func (r *run) tellProgress() {
 	}
 }
 
-// damaged reports a file that turned out not to be what was written. Nothing of
-// it was completed on the wire.
-func damaged(outcomes []Outcome) bool {
+// failedBy reports a message that could not be read to its end: its file turned
+// out not to be what was written, or is somebody else's by now. Nothing of it was
+// completed on the wire.
+func failedBy(outcomes []Outcome, reason error) bool {
 	for _, o := range outcomes {
-		if errors.Is(o.Err, spool.ErrDamaged) {
+		if errors.Is(o.Err, reason) {
 			return true
 		}
 	}

@@ -3,6 +3,7 @@ package spool_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"postern/internal/spool"
@@ -32,6 +33,13 @@ func backends() []backend {
 			}
 			return local(t, dir)
 		}},
+		{"sftp", func(t *testing.T) spool.FS { return spooltest.NewSFTPServer(t).Open(t) }},
+		{"sftp with fsync", func(t *testing.T) spool.FS {
+			server := spooltest.NewSFTPServer(t)
+			server.Fsync = true
+			return server.Open(t)
+		}},
+		{"sftp in memory", func(t *testing.T) spool.FS { return spooltest.NewSFTPServer(t).InMemory().Open(t) }},
 	}
 }
 
@@ -43,6 +51,16 @@ func local(t *testing.T, dir string) *spool.Local {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// nearby runs a test on the backends of this host. What it disturbs lies above
+// the file system, and sftp_cut_test.go disturbs what lies below.
+func nearby(t *testing.T, test func(t *testing.T, open func(t *testing.T) spool.FS)) {
+	for _, b := range backends() {
+		if !strings.HasPrefix(b.name, "sftp") {
+			t.Run(b.name, func(t *testing.T) { test(t, b.open) })
+		}
+	}
 }
 
 // everywhere runs a test on each backend.

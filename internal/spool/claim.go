@@ -6,6 +6,7 @@ import (
 	"hash"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"time"
 )
 
@@ -19,6 +20,8 @@ type Claim struct {
 	ref   ref
 	torn  bool
 	ended bool
+	// lapses is how often its owner had been late when it was sure of the claim.
+	lapses int
 }
 
 // ErrTaken means that somebody else has the message.
@@ -27,15 +30,25 @@ var ErrTaken = errors.New("spool: somebody else has the message")
 // Claim takes a message from any place (I4). A damaged file, or one of a later
 // version, is moved to failed/ and reported.
 func (s *Spool) Claim(e Entry) (*Claim, error) {
+	if !s.fresh() { // before, so that nobody finds the claim and not its owner
+		if err := s.beat(); err != nil {
+			return nil, err
+		}
+	}
+	lapses := s.lapses()
 	to := e.ref
-	to.dir, to.owner, to.lease = dirActive, s.o.Owner, s.o.Now().Add(s.o.Lease).Unix()
+	to.dir, to.owner = dirActive, s.o.Owner
 	if err := s.fs.Rename(e.ref.name(), to.name()); err != nil {
+		if errors.Is(err, ErrInDoubt) {
+			s.stray(to, true)
+			return nil, fmt.Errorf("spool: %w", err)
+		}
 		if s.gone(e.ref, err) {
 			return nil, ErrTaken
 		}
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	c := &Claim{s: s, ref: to}
+	c := &Claim{s: s, ref: to, lapses: lapses}
 	state, torn, err := c.read()
 	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrVersion) {
 		return nil, errors.Join(fmt.Errorf("%s: %w; it is in failed/", e.ID, err), c.move(dirFailed, e.ref.due))
@@ -60,19 +73,28 @@ func (c *Claim) read() (state *State, torn bool, err error) {
 func (c *Claim) Size() int64 { return c.State.Size }
 
 // Open reads the message. A message that is not what was written ends with
-// ErrDamaged in place of io.EOF, so that it is never taken for whole.
+// ErrDamaged in place of io.EOF, so that it is never taken for whole. One that was
+// taken over ends with ErrLost before its last octet, so that a server never has
+// it whole from two.
 func (c *Claim) Open() (io.ReadCloser, error) {
-	f, err := c.s.fs.Open(c.ref.name())
-	if err != nil {
+	if err := c.held(); err != nil {
 		return nil, err
 	}
-	return &checked{r: io.NewSectionReader(f, 0, c.State.Size), c: f, left: c.State.Size,
+	f, err := c.s.fs.Open(c.ref.name())
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) && c.ref.owner == c.s.o.Owner {
+			return nil, ErrLost
+		}
+		return nil, err
+	}
+	return &checked{held: c.held, r: io.NewSectionReader(f, 0, c.State.Size), c: f, left: c.State.Size,
 		sum: crc32.New(castagnoli()), want: c.State.Sum}, nil
 }
 
 // checked reads a message and compares its checksum before the last octet is
 // given out.
 type checked struct {
+	held func() error
 	r    io.Reader
 	c    io.Closer
 	left int64
@@ -90,6 +112,11 @@ func (c *checked) Read(p []byte) (int, error) {
 	n, err := c.r.Read(p)
 	c.sum.Write(p[:n])
 	c.left -= int64(n)
+	if c.left == 0 && n > 0 {
+		if err := c.held(); err != nil {
+			return 0, err
+		}
+	}
 	switch {
 	case c.left == 0 && c.sum.Sum32() != c.want:
 		return 0, ErrDamaged
@@ -180,7 +207,7 @@ func (c *Claim) move(dir string, due int64) error {
 		return nil
 	}
 	to := ref{dir: dir, due: due, id: c.ref.id}
-	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil {
+	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil && !errors.Is(err, ErrGone) { // only we knew the old name
 		if dir != dirHold { // what is to be held must not be sent meanwhile (I5)
 			c.s.stray(c.ref, true)
 		}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"postern/internal/spool"
 )
@@ -181,6 +182,12 @@ func contractList(t *testing.T, f spool.FS) {
 	for _, e := range list {
 		if e.Type().IsRegular() != (e.Name() == "file") || e.IsDir() != (e.Name() == "dir") {
 			t.Errorf("%s is a %v", e.Name(), e.Type())
+		}
+		if e.IsDir() {
+			continue
+		}
+		if info, err := e.Info(); err != nil || time.Since(info.ModTime()).Abs() > time.Hour {
+			t.Errorf("%s was written at %v %v", e.Name(), info, err)
 		}
 	}
 	if got := names(t, f, "."); !slices.Equal(got, []string{"d"}) {

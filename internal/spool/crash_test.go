@@ -107,7 +107,7 @@ const most = 200 // steps of an operation; none has as many
 // the same time where the file system can tell what that leaves. Then the rest is
 // recovered, and the invariants must hold.
 func TestCrash(t *testing.T) {
-	everywhere(t, func(t *testing.T, fresh func(*testing.T) spool.FS) {
+	nearby(t, func(t *testing.T, fresh func(*testing.T) spool.FS) {
 		for _, sc := range append(scenarios(), recovering()) {
 			t.Run(sc.name, func(t *testing.T) {
 				t.Parallel() // what takes time is syncing
@@ -138,7 +138,7 @@ func TestFaults(t *testing.T) {
 	}{
 		{spooltest.Refuse, syscall.EACCES}, {spooltest.Refuse, syscall.EIO}, {spooltest.Half, syscall.ENOSPC}, {spooltest.Late, syscall.EIO},
 	}
-	everywhere(t, func(t *testing.T, fresh func(*testing.T) spool.FS) {
+	nearby(t, func(t *testing.T, fresh func(*testing.T) spool.FS) {
 		for _, sc := range append(scenarios(), recovering()) {
 			for _, fault := range faults {
 				t.Run(fmt.Sprintf("%s %v %v", sc.name, fault.kind, fault.err), func(t *testing.T) {

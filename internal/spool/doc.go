@@ -6,9 +6,10 @@
 //
 //	tmp/     <id>.<owner>                 being written, no reader looks here
 //	queue/   <due>.<id>                   waiting; sorted by the time of the next try
-//	active/  <due>.<id>.<lease>.<owner>   claimed by a rename, until the lease ends
+//	active/  <due>.<id>.<owner>           claimed by a rename, until the lease ends
 //	hold/    <due>.<id>                   parked by a person
 //	failed/  <due>.<id>                   undeliverable, never deleted by us
+//	live/    <id>.<owner>                 the last sign of life of who has claims
 //
 // Times are seconds since 1970 in ten digits; an id is twelve characters. An
 // owner names host, process and start of the process, so that on the same host a
@@ -23,6 +24,22 @@
 // line at all and is never sent. A line is valid only with the id that is in the
 // file's name, and only behind the message whose size it tells; so the text of a
 // message, which was written before the id was drawn, cannot pass for a state.
+//
+// # Leases
+//
+// An owner of this host is known to be dead or alive. Of one on another host, or
+// in another container, the last sign of life counts: an empty file that it makes
+// anew while it works. Its time is stamped by the host of the spool, and compared
+// with that of a file made just now, so the clocks of those who share a spool may
+// disagree by years, and a clock in a name would be of no use. When the sign is
+// older than the lease, its claims are given back.
+//
+// An owner that may have been late (its host slept, the other host was away) knows
+// that by its own clock, in half the time. Before it reads a message, and before
+// the last octet of it is given out, it claims anew, under another name: whoever
+// was about to take the old name over finds it gone, or has taken it, and then
+// nothing is sent to its end. So a message goes out twice only if the lease ran
+// out between its last octet and the server's answer.
 //
 // # The disk
 //
@@ -48,8 +65,6 @@
 //	I8 Nobody needs the clock to be right to keep mail. A due time or a lease that
 //	   lies too far ahead is the mark of a wrong clock and counts as passed.
 //
-// One may object to I4 that a lease can end while its owner still works, if its
-// host sleeps or a clock jumps. Then a message may go out twice, which is the
-// lesser evil; it is never lost, because only the owner of the name can remove
+// A claim that was taken over is never lost: only the owner of the name can remove
 // the file, and a file that was claimed anew has another name.
 package spool

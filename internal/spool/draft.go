@@ -94,7 +94,7 @@ func (d *Draft) Commit(state *State, due time.Time) error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	to := ref{dir: dirQueue, due: due.Unix(), id: d.id}
-	if err := d.s.fs.Rename(d.name, to.name()); err != nil {
+	if err := d.s.fs.Rename(d.name, to.name()); err != nil && !errors.Is(err, ErrGone) { // only we knew the old name
 		// A file system across a network may say so of a rename that took place.
 		return errors.Join(fmt.Errorf("spool: %w", err), d.s.takeBack(to))
 	}

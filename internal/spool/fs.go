@@ -1,9 +1,19 @@
 package spool
 
 import (
+	"errors"
 	"io"
 	"io/fs"
 )
+
+// ErrGone is a rename whose answer was lost and after which neither name is there:
+// it was done, and somebody has renamed the file since; or somebody else was
+// quicker. Who alone knew the old name knows which.
+var ErrGone = errors.New("spool: the file is neither under its old name nor under its new one")
+
+// ErrInDoubt means that the connection was lost after the request and that no new
+// one could be had: the call may have been carried out.
+var ErrInDoubt = errors.New("spool: the connection was lost at the last step; it may have been done")
 
 // FS is what a spool asks of a file system. Names are relative to the spool,
 // with slashes; the spool itself is ".". No call may follow a symbolic link in

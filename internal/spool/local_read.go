@@ -88,20 +88,33 @@ func (d descriptor) ReadAt(p []byte, off int64) (int, error) {
 func (l *Local) List(dir string) ([]fs.DirEntry, error) {
 	if l.walks {
 		if fd, err := openBeneath(int(l.self.Fd()), dir, unix.O_DIRECTORY); err == nil {
-			return entries(os.NewFile(uintptr(fd), dir))
+			return l.entries(os.NewFile(uintptr(fd), dir), dir)
 		}
 	}
 	d, err := l.root.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	return entries(d)
+	return l.entries(d, dir)
 }
 
-func entries(d *os.File) ([]fs.DirEntry, error) {
+func (l *Local) entries(d *os.File, dir string) ([]fs.DirEntry, error) {
 	all, err := d.ReadDir(-1)
+	for i := range all {
+		all[i] = localEntry{all[i], l, dir}
+	}
 	return all, errors.Join(err, d.Close())
 }
+
+// localEntry looks for an entry beneath the root, when it is asked more than was
+// listed.
+type localEntry struct {
+	fs.DirEntry
+	l   *Local
+	dir string
+}
+
+func (e localEntry) Info() (fs.FileInfo, error) { return e.l.root.Lstat(e.dir + "/" + e.Name()) }
 
 type localSource struct {
 	*os.File

@@ -14,7 +14,6 @@ type ref struct {
 	dir   string
 	due   int64
 	id    string
-	lease int64 // only in active/
 	owner Owner // only in active/
 }
 
@@ -24,7 +23,7 @@ const idLength = 12
 func (r ref) name() string {
 	s := r.dir + "/" + stamp(r.due) + "." + r.id
 	if r.dir == dirActive {
-		s += "." + stamp(r.lease) + "." + string(r.owner)
+		s += "." + string(r.owner)
 	}
 	return s
 }
@@ -38,10 +37,10 @@ func stamp(t int64) string {
 
 // parseName takes the name of a file apart. ok is false for what is not ours.
 func parseName(dir, name string) (r ref, ok bool) {
-	parts := strings.SplitN(name, ".", 4)
+	parts := strings.Split(name, ".")
 	want := 2
 	if dir == dirActive {
-		want = 4
+		want = 3
 	}
 	if len(parts) != want {
 		return r, false
@@ -50,11 +49,11 @@ func parseName(dir, name string) (r ref, ok bool) {
 	if r.due, ok = parseStamp(parts[0]); !ok || !validID(r.id) {
 		return r, false
 	}
-	if want == 4 {
-		if r.lease, ok = parseStamp(parts[2]); !ok || !validOwner(parts[3]) {
+	if want == 3 {
+		if !validOwner(parts[2]) {
 			return r, false
 		}
-		r.owner = Owner(parts[3])
+		r.owner = Owner(parts[2])
 	}
 	return r, true
 }

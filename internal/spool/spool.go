@@ -30,6 +30,7 @@ type Spool struct {
 
 	mu     sync.Mutex
 	strays map[string]ref // claims of ours that could not be given back, by name
+	pulse  pulse
 }
 
 // Options say who uses a spool and how it tells the time.
@@ -37,7 +38,7 @@ type Options struct {
 	Owner Owner
 	Now   func() time.Time
 	NewID func() string // 12 random lower-case letters and digits
-	Lease time.Duration // how long a claim lasts at most; default 15 min
+	Lease time.Duration // how long a claim outlasts its owner's last sign of life; default 5 min
 	// Horizon is how far ahead a due time can honestly lie; default a day.
 	Horizon time.Duration
 	// Alive tells whether an owner still runs; known is false if it is on
@@ -51,7 +52,7 @@ func Open(f FS, o Options) (*Spool, error) {
 		return nil, fmt.Errorf("spool: %q is no owner", o.Owner)
 	}
 	if o.Lease == 0 {
-		o.Lease = 15 * time.Minute
+		o.Lease = 5 * time.Minute
 	}
 	if o.Horizon == 0 {
 		o.Horizon = 24 * time.Hour
@@ -70,11 +71,15 @@ func Open(f FS, o Options) (*Spool, error) {
 // others are durable: nothing can be published in a spool that a power cut would
 // take away as a whole, by somebody else who finds them there and believes it.
 func (s *Spool) furnish() error {
+	if f, ok := s.fs.(interface{ furnishLater(dirs ...string) }); ok {
+		f.furnishLater(append(places(), dirLive, dirTmp)...)
+		return nil
+	}
 	there, err := s.fs.List(".")
 	if err != nil {
 		return err
 	}
-	missing := slices.DeleteFunc(append(places(), dirTmp), func(dir string) bool {
+	missing := slices.DeleteFunc(append(places(), dirLive, dirTmp), func(dir string) bool {
 		return slices.ContainsFunc(there, func(e fs.DirEntry) bool { return e.Name() == dir && e.IsDir() })
 	})
 	if len(missing) == 0 {
@@ -151,7 +156,8 @@ func (s *Spool) All() (all []Entry, strangers []Stranger, err error) {
 // was written under a wrong clock.
 func (s *Spool) Due(e Entry) bool {
 	if e.Place == dirActive {
-		return s.abandoned(e.ref)
+		is, err := s.abandoned(e.ref, s.census)
+		return is && err == nil
 	}
 	now := s.o.Now()
 	return !e.Due.After(now) || e.Due.After(now.Add(s.o.Horizon))
@@ -184,7 +190,7 @@ func (s *Spool) Find(id string) (Entry, error) {
 
 // Recover gives messages back to the queue whose owner is dead or whose lease
 // has ended, and removes what dead owners left in tmp/, which was never
-// published. It returns how many messages came back.
+// published, and in live/. It returns how many messages came back.
 func (s *Spool) Recover() (int, error) {
 	active, _, err := s.List(dirActive)
 	if err != nil {
@@ -192,8 +198,10 @@ func (s *Spool) Recover() (int, error) {
 	}
 	n := 0
 	var errs []error
+	census := sync.OnceValues(s.census)
 	for _, e := range active {
-		if !s.abandoned(e.ref) {
+		if is, err := s.abandoned(e.ref, census); err != nil || !is {
+			errs = append(errs, err)
 			continue
 		}
 		to := e.ref
@@ -205,22 +213,22 @@ func (s *Spool) Recover() (int, error) {
 			errs = append(errs, err)
 		}
 	}
-	return n, errors.Join(append(errs, s.sweep())...)
+	return n, errors.Join(append(errs, s.sweep(census))...)
 }
 
 // abandoned reports whether the owner of a claim will not come back.
-func (s *Spool) abandoned(r ref) bool {
+func (s *Spool) abandoned(r ref, census func() (*census, error)) (bool, error) {
 	if r.owner == s.o.Owner {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		_, ok := s.strays[r.name()]
-		return ok
+		return ok, nil
 	}
 	if alive, known := s.o.Alive(r.owner); known {
-		return !alive
+		return !alive, nil
 	}
-	now := s.o.Now()
-	return r.lease <= now.Unix() || r.lease > now.Add(2*s.o.Lease).Unix()
+	c, err := census()
+	return err == nil && c.expired(r.owner, s.o.Lease), err
 }
 
 // stray notes that a claim of ours is to be given back by Recover, since its own
@@ -245,28 +253,6 @@ func (s *Spool) gone(r ref, err error) bool {
 		return false
 	}
 	return errors.Is(openErr, fs.ErrNotExist) || errors.Is(err, fs.ErrNotExist)
-}
-
-// sweep removes drafts of owners that are known to be dead. A draft of another
-// host is left alone.
-func (s *Spool) sweep() error {
-	entries, err := s.fs.List(dirTmp)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, e := range entries {
-		owner, ok := draftOwner(e.Name())
-		if !ok || !e.Type().IsRegular() {
-			continue
-		}
-		if alive, known := s.o.Alive(owner); known && !alive && owner != s.o.Owner {
-			if err := s.fs.Remove(dirTmp + "/" + e.Name()); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				errs = append(errs, err)
-			}
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // Message reads the octets of an entry without claiming it.

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"syscall"
+	"time"
 
 	"postern/internal/spool"
 )
@@ -29,11 +30,13 @@ type Disk struct {
 	stable  map[string]*inode
 	pending []change // to names, not durable yet
 	locks   map[string]chan struct{}
+	now     func() time.Time // for the times of files
 }
 
 type inode struct {
 	dir          bool
 	data, stable []byte
+	at           time.Time // of the last writing
 }
 
 // change is a name that was given, taken away or replaced by another.
@@ -44,7 +47,14 @@ type change struct {
 
 // NewDisk is an empty disk.
 func NewDisk() *Disk {
-	return &Disk{live: map[string]*inode{}, stable: map[string]*inode{}, locks: map[string]chan struct{}{}}
+	return &Disk{live: map[string]*inode{}, stable: map[string]*inode{}, locks: map[string]chan struct{}{}, now: time.Now}
+}
+
+// SetClock sets the clock that files get their times from.
+func (d *Disk) SetClock(now func() time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.now = now
 }
 
 var _ spool.FS = (*Disk)(nil)
@@ -73,7 +83,7 @@ func (d *Disk) Create(name string) (spool.File, error) {
 	if !d.isDir(path.Dir(name)) {
 		return nil, failure("create", name, fs.ErrNotExist)
 	}
-	n := &inode{}
+	n := &inode{at: d.now()}
 	d.change(change{to: name, node: n})
 	return &file{d, n}, nil
 }
@@ -133,7 +143,7 @@ func (d *Disk) List(dir string) ([]fs.DirEntry, error) {
 	var list []fs.DirEntry
 	for name, n := range d.live {
 		if path.Dir(name) == dir {
-			list = append(list, entry{path.Base(name), n.dir})
+			list = append(list, entry{path.Base(name), n.dir, n.at})
 		}
 	}
 	return list, nil
@@ -231,11 +241,12 @@ func (d *Disk) after(keep int, tail func(*inode) []byte) *Disk {
 		c.apply(names)
 	}
 	out := NewDisk()
+	out.now = d.now
 	for name, n := range names {
 		if dir := path.Dir(name); dir != "." && names[dir] == nil {
 			continue // its directory was lost
 		}
-		c := &inode{dir: n.dir, data: bytes.Clone(tail(n))}
+		c := &inode{dir: n.dir, data: bytes.Clone(tail(n)), at: n.at}
 		c.stable = bytes.Clone(c.data)
 		out.live[name], out.stable[name] = c, c
 	}
@@ -285,7 +296,7 @@ type file struct {
 func (f *file) Write(p []byte) (int, error) {
 	f.d.mu.Lock()
 	defer f.d.mu.Unlock()
-	f.n.data = append(f.n.data, p...)
+	f.n.data, f.n.at = append(f.n.data, p...), f.d.now()
 	return len(p), nil
 }
 
@@ -304,15 +315,20 @@ func (source) Close() error { return nil }
 
 var _ io.ReaderAt = source{}
 
-// entry implements fs.DirEntry.
+// entry implements fs.DirEntry and fs.FileInfo, as far as a spool asks.
 type entry struct {
 	name string
 	dir  bool
+	at   time.Time
 }
 
 func (e entry) Name() string               { return e.name }
 func (e entry) IsDir() bool                { return e.dir }
-func (e entry) Info() (fs.FileInfo, error) { return nil, syscall.ENOSYS }
+func (e entry) Info() (fs.FileInfo, error) { return e, nil }
+func (e entry) ModTime() time.Time         { return e.at }
+func (e entry) Mode() fs.FileMode          { return e.Type() }
+func (e entry) Size() int64                { return 0 }
+func (e entry) Sys() any                   { return nil }
 func (e entry) Type() fs.FileMode {
 	if e.dir {
 		return fs.ModeDir

@@ -1,0 +1,69 @@
+package spool
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"syscall"
+)
+
+func fileMode(group bool) fs.FileMode {
+	if group {
+		return 0o660
+	}
+	return 0o600
+}
+
+// Lock implements FS among the processes of this host and user. A lock on the
+// server would have to be taken from the dead, by the clock; and none is needed,
+// since claims keep runners of several hosts apart. So this one only saves
+// connections, and without a safe place for it there is none.
+func (f *SFTP) Lock(name string, wait bool) (unlock func() error, ok bool, err error) {
+	none := func() error { return nil }
+	if f.o.LockDir == "" {
+		return none, true, nil
+	}
+	local, err := ownDir(f.o.LockDir)
+	if err != nil {
+		return none, true, nil
+	}
+	sum := sha256.Sum256([]byte(f.o.User + "\n" + f.o.address() + "\n" + f.o.Dir))
+	unlock, ok, err = local.Lock(hex.EncodeToString(sum[:8])+"."+name, wait)
+	return unlock, ok, errors.Join(err, local.Close())
+}
+
+// ownDir opens a directory that is nobody else's, as it may lie in one that all
+// can write in. It is made if need be.
+func ownDir(dir string) (*Local, error) {
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	l, err := OpenLocal(dir)
+	if err != nil {
+		return nil, err
+	}
+	info, err := l.root.Stat(".")
+	if err == nil {
+		if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
+			err = fmt.Errorf("%s belongs to somebody else", dir)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// weaker is what the server does not let us promise.
+func (s *session) weaker() (list []string) {
+	if !s.fsync {
+		list = append(list, "it cannot put files on stable storage (no fsync@openssh.com): a power cut of that host may lose mail that it has just taken")
+	}
+	if !s.posix {
+		list = append(list, "it may not rename in one step (no posix-rename@openssh.com): if that host stops at the wrong moment a message may be sent twice")
+	}
+	return list
+}
