@@ -34,7 +34,6 @@ type field struct {
 type table struct {
 	name   string // "" for the keys above the first table
 	fields []field
-	later  []string // keys that a later version takes
 }
 
 // decoder reads one file.
@@ -146,9 +145,6 @@ func (d *decoder) isTable(name string) bool {
 
 // unknown says what may have been meant.
 func (d *decoder) unknown(t table, name string) (msg, hint string) {
-	if slices.Contains(t.later, name) {
-		return "not supported by this version", ""
-	}
 	msg = "unknown key"
 	var here []string
 	for _, f := range t.fields {

@@ -22,6 +22,11 @@ func (src Source) fromEnv() (*Config, error) {
 	e.take("POSTERN_FROM", must(&s.cfg.From, address))
 	e.take("POSTERN_SPOOL", text(&s.cfg.Spool.Dir, spoolDir))
 	e.take("POSTERN_LOG", must(&s.cfg.Log.To, logTarget))
+	e.take("POSTERN_SPOOL_KNOWN_HOSTS", words(&s.cfg.Spool.SFTP.KnownHosts, pathName))
+	e.take("POSTERN_SPOOL_IDENTITY_FILE", text(&s.cfg.Spool.SFTP.Identity, pathName))
+	if isRemote(s.cfg.Spool.Dir) {
+		s.cfg.Spool.SFTP.complete(s.cfg.Spool.Dir, src)
+	}
 	e.password(&s.cfg)
 	if h.Profile != "" && len(e.faults) == 0 && !h.account(s.cfg.From, func(string) bool { return false }) {
 		e.fault("POSTERN_PROFILE", "needs the address that the account may send from", "set POSTERN_FROM")

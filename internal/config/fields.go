@@ -4,12 +4,12 @@ package config
 // goes.
 func tables(c *Config, h *hostSettings) []table {
 	return []table{
-		{"", rootFields(c), nil},
-		{"smarthost", smarthostFields(h), nil},
-		{"headers", headersFields(&c.Headers), nil},
-		{"spool", spoolFields(&c.Spool), []string{"known_hosts", "identity_file"}},
-		{"service", serviceFields(&c.Service), nil},
-		{"log", logFields(&c.Log), nil},
+		{"", rootFields(c)},
+		{"smarthost", smarthostFields(h)},
+		{"headers", headersFields(&c.Headers)},
+		{"spool", spoolFields(&c.Spool)},
+		{"service", serviceFields(&c.Service)},
+		{"log", logFields(&c.Log)},
 	}
 }
 

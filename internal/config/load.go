@@ -110,11 +110,8 @@ func (src Source) userFile() string {
 	}
 	dir := src.env("XDG_CONFIG_HOME")
 	if !filepath.IsAbs(dir) {
-		home := src.env("HOME")
+		home := src.home()
 		if home == "" {
-			home = src.Home
-		}
-		if !filepath.IsAbs(home) {
 			return ""
 		}
 		dir = filepath.Join(home, ".config")
@@ -163,6 +160,7 @@ func (src Source) parse(path, text string, mode fs.FileMode) (*Config, error) {
 	d.warnFile(s)
 	if d.decode(s) {
 		d.checkAll(s)
+		d.completeSFTP(s)
 		resolve(filepath.Dir(abs), &s.cfg.Aliases)
 		if src.Privileged && d.writable() {
 			d.fault("", "anyone can write this file", "run: chmod o-w "+d.path)

@@ -60,15 +60,12 @@ func TestUnknownKeys(t *testing.T) {
 
 func TestOtherVersions(t *testing.T) {
 	runMistakes(t, []mistake{
-		{"later", where + "[spool]\ndir = \"/x\"\nknown_hosts = \"/y\"\n",
-			"FILE:5: spool.known_hosts: not supported by this version",
-			"ignoring it would send mail the wrong way"},
 		{"aliasesHome", "aliases = \"~/aliases\"\n" + where,
 			`FILE:1: aliases: begins with "~", which only a shell replaces; write the full path`, "it would be a file in a directory named ~"},
 		{"spoolWithoutDir", where + "[spool]\nexpire = \"2d\"\n", `FILE: spool.dir: is missing; add dir = "/var/spool/postern" below [spool]`,
 			"the times would mean nothing"},
-		{"spoolElsewhere", where + "[spool]\ndir = \"sftp://u@h/x\"\n",
-			`FILE:4: spool.dir: a spool by "sftp" is not supported by this version; write the full path of a directory`, "mail would be lost in a local directory of that name"},
+		{"spoolElsewhere", where + "[spool]\ndir = \"ftp://u@h/x\"\n",
+			`FILE:4: spool.dir: a spool by "ftp" is not supported; write the full path of a directory, or "sftp://user@host/path"`, "mail would be lost in a local directory of that name"},
 		{"spoolRelative", where + "[spool]\ndir = \"queue\"\n", `FILE:4: spool.dir: is not the full path of a directory: "queue"`,
 			"each caller has another working directory"},
 		{"spoolRetry", where + "[spool]\ndir = \"/x\"\nretry_min = \"2h\"\n", "FILE:5: spool.retry_min: is longer than retry_max",

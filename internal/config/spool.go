@@ -10,13 +10,16 @@ import (
 
 // Spool says where messages wait and how long. Dir is "" without a spool.
 type Spool struct {
-	Dir      string        // absolute
+	Dir      string        // absolute, or sftp://user@host:port/path
 	Deliver  string        // interactive, background or queue
 	Patience time.Duration // interactive: not settled by then, it is spooled
 	RetryMin time.Duration
 	RetryMax time.Duration
 	Expire   time.Duration // then the sender is told that it failed
 	Warn     time.Duration // then the sender is told that it waits
+	SFTP     SFTP          // the parts of Dir, if it is on another host
+	// FallbackDir takes messages while that host is away; "" for none.
+	FallbackDir string
 }
 
 // Rate bounds how fast messages are sent; the zero value does not.
@@ -27,11 +30,12 @@ type Rate struct {
 
 func defaultSpool() Spool {
 	const day = 24 * time.Hour
-	return Spool{Deliver: "interactive", Patience: 20 * time.Second, RetryMin: time.Minute, RetryMax: time.Hour, Expire: 5 * day, Warn: 4 * time.Hour}
+	return Spool{Deliver: "interactive", Patience: 20 * time.Second, RetryMin: time.Minute, RetryMax: time.Hour, Expire: 5 * day, Warn: 4 * time.Hour,
+		SFTP: SFTP{ConnectTimeout: 30 * time.Second, CommandTimeout: time.Minute}}
 }
 
 func spoolFields(s *Spool) []field {
-	return []field{
+	return append([]field{
 		{"dir", text(&s.Dir, spoolDir)},
 		{"deliver", must(&s.Deliver, choice("interactive", "background", "queue"))},
 		{"patience", span(&s.Patience)},
@@ -39,14 +43,23 @@ func spoolFields(s *Spool) []field {
 		{"retry_max", span(&s.RetryMax)},
 		{"expire", span(&s.Expire)},
 		{"warn", span(&s.Warn)},
-	}
+	}, sftpFields(s)...)
 }
 
-// spoolDir takes a directory of this host.
+// spoolDir takes a directory of this host or of an SFTP server.
 func spoolDir(s string) (string, string, string) {
-	if scheme, _, ok := strings.Cut(s, "://"); ok {
-		return "", "a spool by " + quoted(scheme) + " is not supported by this version", "write the full path of a directory"
+	if isRemote(s) {
+		_, problem, hint := parseSFTP(s)
+		return s, problem, hint
 	}
+	if scheme, _, ok := strings.Cut(s, "://"); ok {
+		return "", "a spool by " + quoted(scheme) + " is not supported", `write the full path of a directory, or "sftp://user@host/path"`
+	}
+	return localDir(s)
+}
+
+// localDir takes a directory of this host.
+func localDir(s string) (string, string, string) {
 	if !filepath.IsAbs(s) {
 		return "", "is not the full path of a directory: " + quoted(s), ""
 	}
