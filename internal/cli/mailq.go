@@ -7,11 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"runtime"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"postern/internal/config"
@@ -30,24 +26,13 @@ func (a *app) queueList(o *options) int {
 	if q == nil {
 		return a.emptyQueue(o)
 	}
-	all, strangers, err := q.Spool.All()
-	if err != nil {
-		return a.fail(exOSErr, err)
-	}
 	out := bufio.NewWriter(a.out)
 	l := &listing{w: out, json: o.jsonList, way: way(cfg, q.Relay)}
-	readAll(q.Spool, all, func(e spool.Entry, state *spool.State, err error) {
-		switch {
-		case errors.Is(err, fs.ErrNotExist): // it has moved on
-		case err != nil:
-			a.say("%s: %v", e.ID, err)
-			status = exDataErr
-		default:
-			l.message(e, state)
-		}
-	})
-	for _, s := range strangers {
-		a.say("%s: %s; it is left alone", s.Name, s.Reason)
+	for _, s := range q.Spools() {
+		status = max(status, a.listSpool(l, s))
+	}
+	if o.verbose && status == exOK {
+		a.sayWeaker(q)
 	}
 	if l.count == 0 && status == exOK {
 		return a.emptyQueue(o)
@@ -61,26 +46,36 @@ func (a *app) queueList(o *options) int {
 	return status
 }
 
-// readAll reads states on all processors and hands them on in order, some
-// hundred at a time.
-func readAll(s *spool.Spool, all []spool.Entry, each func(spool.Entry, *spool.State, error)) {
-	const most = 512
-	var states [most]*spool.State
-	var errs [most]error
-	for some := range slices.Chunk(all, most) {
-		var next atomic.Int64
-		var readers sync.WaitGroup
-		for range min(runtime.GOMAXPROCS(0), len(some)) {
-			readers.Go(func() {
-				for i := next.Add(1) - 1; i < int64(len(some)); i = next.Add(1) - 1 {
-					states[i], errs[i] = s.Read(some[i])
-				}
-			})
+// listSpool lists what is in a spool.
+func (a *app) listSpool(l *listing, s *spool.Spool) (status int) {
+	all, strangers, err := s.All()
+	if err != nil {
+		return a.fail(exOSErr, err)
+	}
+	s.Each(all, func(e spool.Entry, state *spool.State, err error) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it has moved on
+		case err != nil:
+			a.say("%s: %v", e.ID, err)
+			status = exDataErr
+		default:
+			l.message(e, state)
 		}
-		readers.Wait()
-		for i, e := range some {
-			each(e, states[i], errs[i])
-		}
+	})
+	for _, s := range strangers {
+		a.say("%s: %s; it is left alone", s.Name, s.Reason)
+	}
+	return status
+}
+
+// sayWeaker tells what the other host does not let us promise.
+func (a *app) sayWeaker(q *relay.Queue) {
+	list, err := q.Spool.Weaker()
+	if err != nil {
+		return // the listing has told
+	}
+	for _, w := range list {
+		a.say("the spool's host: %s", w)
 	}
 }
 
@@ -233,11 +228,15 @@ func (a *app) queueCount(o *options) int {
 	if q == nil {
 		return a.print("0\n")
 	}
-	all, _, err := q.Spool.All()
-	if err != nil {
-		return a.fail(exOSErr, err)
+	n := 0
+	for _, s := range q.Spools() {
+		all, _, err := s.All()
+		if err != nil {
+			return a.fail(exOSErr, err)
+		}
+		n += len(all)
 	}
-	return a.print(fmt.Sprintf("%d\n", len(all)))
+	return a.print(fmt.Sprintf("%d\n", n))
 }
 
 // queueAct does something with one message, or with all.
@@ -252,14 +251,22 @@ func (a *app) queueAct(o *options) int {
 	if _, err := q.Spool.Recover(); err != nil && o.act != "show" { // what a dead process had is not "being sent just now"
 		a.log.Warning("spool: " + err.Error())
 	}
-	entries, err := chosen(q, o)
-	if err != nil {
-		return a.fail(exDataErr, err)
-	}
-	for _, e := range entries {
-		if err := a.actOn(q, o.act, e); err != nil {
-			status = a.fail(exTempFail, fmt.Errorf("%s: %w", e.ID, err))
+	acted, err := 0, error(nil)
+	for _, s := range q.Spools() {
+		entries, failed := chosen(s, o)
+		err = errors.Join(err, failed)
+		for _, e := range entries {
+			acted++
+			if err := a.actOn(s, o.act, e); err != nil {
+				status = a.fail(exTempFail, fmt.Errorf("%s: %w", e.ID, err))
+			}
 		}
+	}
+	switch {
+	case err != nil:
+		return a.fail(exDataErr, err)
+	case acted == 0 && o.actOn != "all":
+		return a.fail(exDataErr, fmt.Errorf("no message %q in the queue", o.actOn))
 	}
 	if o.act == "retry" || o.act == "release" {
 		a.wake(cfg, q)
@@ -268,18 +275,21 @@ func (a *app) queueAct(o *options) int {
 }
 
 // chosen are the messages that an option names.
-func chosen(q *relay.Queue, o *options) ([]spool.Entry, error) {
+func chosen(s *spool.Spool, o *options) ([]spool.Entry, error) {
 	if o.actOn != "all" {
-		e, err := q.Spool.Find(o.actOn)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("no message %q in the queue", o.actOn)
+		e, err := s.Find(o.actOn)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, nil
+		case err != nil:
+			return nil, err
 		}
-		return []spool.Entry{e}, err
+		return []spool.Entry{e}, nil
 	}
 	if o.act == "show" {
 		return nil, errors.New("--show takes the id of one message")
 	}
-	all, _, err := q.Spool.All()
+	all, _, err := s.All()
 	var list []spool.Entry
 	for _, e := range all {
 		if fits(o.act, e.Place) {
@@ -300,17 +310,17 @@ func fits(act, place string) bool {
 	return place != "active"
 }
 
-func (a *app) actOn(q *relay.Queue, act string, e spool.Entry) error {
-	if err := a.mayTouch(q, e); err != nil {
+func (a *app) actOn(s *spool.Spool, act string, e spool.Entry) error {
+	if err := a.mayTouch(s, e); err != nil {
 		return err
 	}
 	if act == "show" {
-		return a.show(q, e)
+		return a.show(s, e)
 	}
 	if e.Place == "active" {
 		return errors.New("it is being sent just now")
 	}
-	c, err := q.Spool.Claim(e)
+	c, err := s.Claim(e)
 	if err != nil {
 		return err
 	}
@@ -332,8 +342,8 @@ func (a *app) actOn(q *relay.Queue, act string, e spool.Entry) error {
 }
 
 // show prints a message.
-func (a *app) show(q *relay.Queue, e spool.Entry) error {
-	text, err := q.Spool.Message(e)
+func (a *app) show(s *spool.Spool, e spool.Entry) error {
+	text, err := s.Message(e)
 	if err != nil {
 		return err
 	}

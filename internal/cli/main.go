@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 	"postern/internal/config"
 	"postern/internal/maillog"
+	"postern/internal/relay"
 )
 
 // Exit statuses of sysexits(3).
@@ -56,7 +57,9 @@ type app struct {
 	// nothing of his may choose files or read the environment.
 	privileged bool
 	figures    figures
-	forgotten  []string // the environment of the caller then
+	forgotten  []string        // the environment of the caller then
+	spools     context.Context // how long spools may be used
+	queues     []*relay.Queue  // to be closed
 }
 
 // Main runs the command that argv[0] names and returns its exit status.
@@ -110,6 +113,10 @@ func (a *app) run(ctx context.Context) int {
 		ctx, stop = signal.NotifyContext(ctx, hangup...)
 		defer stop()
 	}
+	spools, end := spoolContext(ctx, o.mode)
+	a.spools = spools
+	defer end()
+	defer a.closeQueues()
 	switch o.mode {
 	case modeHelp:
 		return a.print(helpText(a.name))

@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 	"postern/internal/config"
-	"postern/internal/relay"
 	"postern/internal/spool"
 )
 
@@ -77,11 +76,11 @@ func (o *options) choosesFiles() bool {
 
 // mayTouch keeps a caller who cannot reach the spool himself from the messages of
 // others.
-func (a *app) mayTouch(q *relay.Queue, e spool.Entry) error {
+func (a *app) mayTouch(s *spool.Spool, e spool.Entry) error {
 	if !a.privileged {
 		return nil
 	}
-	state, err := q.Spool.Read(e)
+	state, err := s.Read(e)
 	if err == nil && state.UID != os.Getuid() {
 		err = errors.New("it is not yours")
 	}

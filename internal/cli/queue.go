@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,25 +15,6 @@ import (
 	"postern/internal/relay"
 	"postern/internal/spool"
 )
-
-// queue opens the spool, nil if none is configured.
-func (a *app) queue(cfg *config.Config, r *relay.Relay) (*relay.Queue, error) {
-	if cfg.Spool.Dir == "" {
-		return nil, nil
-	}
-	files, err := spool.OpenLocal(cfg.Spool.Dir)
-	if err != nil {
-		return nil, fmt.Errorf("spool: %w", err)
-	}
-	newID := func() string { return random(60) }
-	s, err := spool.Open(files, spool.Options{Owner: self(), Now: a.now, NewID: newID, Alive: alive,
-		Lease: cfg.Timeout + 10*time.Minute, Horizon: cfg.Spool.RetryMax + 24*time.Hour})
-	if err != nil {
-		return nil, err
-	}
-	return &relay.Queue{Relay: r, Spool: s, Random: rand.Float64, NewID: newID,
-		Domain: mailDomain(cfg, a.host()), Readdress: a.readdress(cfg, mailDomain(cfg, a.host()))}, nil
-}
 
 // openQueue is queue for the commands that look at it or run it. Without any
 // configuration there is no spool, and so nothing in it.
@@ -74,8 +54,7 @@ func (a *app) usualSpool(err error) (*config.Config, error) {
 	if _, serr := os.Stat(dir); serr != nil {
 		return nil, fmt.Errorf("%w\nso it is not known where the spool is, and none is in %s; name it with POSTERN_SPOOL", err, dir)
 	}
-	// Nobody's claim is to look as if it came from a wrong clock.
-	return &config.Config{Spool: config.Spool{Dir: dir}, Timeout: 24 * time.Hour}, nil
+	return &config.Config{Spool: config.Spool{Dir: dir}}, nil
 }
 
 // runQueue is -q: once, or again and again until it is told to stop.
