@@ -68,17 +68,6 @@ func (a *app) listSpool(l *listing, s *spool.Spool) (status int) {
 	return status
 }
 
-// sayWeaker tells what the other host does not let us promise.
-func (a *app) sayWeaker(q *relay.Queue) {
-	list, err := q.Spool.Weaker()
-	if err != nil {
-		return // the listing has told
-	}
-	for _, w := range list {
-		a.say("the spool's host: %s", w)
-	}
-}
-
 func (a *app) emptyQueue(o *options) int {
 	if o.jsonList {
 		return exOK

@@ -68,6 +68,7 @@ func (a *app) runQueue(ctx context.Context, o *options) int {
 	if q == nil {
 		return status // without a spool there is nothing to do
 	}
+	a.logWeaker(q)
 	finish := a.showProgress(q)
 	for {
 		p, err := q.Run(ctx, relay.RunOptions{DueOnly: o.dueOnly || o.interval > 0, Match: matcher(o.filters)})

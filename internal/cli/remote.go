@@ -122,3 +122,19 @@ func aliveThere(o spool.Owner) (isAlive, known bool) {
 	}
 	return alive(o)
 }
+
+// sayWeaker tells what the host of the spool does not let us promise. If it
+// cannot be asked, those who need it more have told.
+func (a *app) sayWeaker(q *relay.Queue) {
+	list, _ := q.Spool.Weaker()
+	for _, w := range list {
+		a.say("the spool's host: %s", w)
+	}
+}
+
+func (a *app) logWeaker(q *relay.Queue) {
+	list, _ := q.Spool.Weaker()
+	for _, w := range list {
+		a.log.Warning("the spool's host: " + w)
+	}
+}

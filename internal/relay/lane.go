@@ -21,10 +21,11 @@ type lane struct {
 
 	// guarded by run.mu
 	todo   []spool.Entry
-	down   error // it cannot be reached
-	stuck  bool  // messages have to wait for it
-	open   int   // connections
-	barren int   // connections in a row that were lost before any success
+	ready  []*spool.Claim // taken from todo, several together if the spool is far away
+	down   error          // it cannot be reached
+	stuck  bool           // messages have to wait for it
+	open   int            // connections
+	barren int            // connections in a row that were lost before any success
 }
 
 // mine are the places of the recipients that go here.
@@ -43,20 +44,49 @@ func (l *lane) mine(s *spool.State) []int {
 func (l *lane) next() *spool.Claim {
 	for {
 		l.r.mu.Lock()
+		if len(l.ready) > 0 {
+			c := l.ready[0]
+			l.ready = l.ready[1:]
+			l.r.mu.Unlock()
+			return c
+		}
 		if len(l.todo) == 0 {
 			l.r.mu.Unlock()
 			return nil
 		}
-		e := l.todo[0]
-		l.todo = l.todo[1:]
-		l.r.seen[e.ID] = true
+		some := l.todo[:min(l.r.q.Spool.Batch(), len(l.todo))]
+		l.todo = l.todo[len(some):]
+		for _, e := range some {
+			l.r.seen[e.ID] = true
+		}
 		l.r.mu.Unlock()
-		c, err := l.r.q.Spool.Claim(e)
+		l.claim(some)
+	}
+}
+
+// claim makes messages ready, those that nobody else has.
+func (l *lane) claim(some []spool.Entry) {
+	for _, got := range l.r.q.Spool.ClaimAll(some) {
 		switch {
-		case err == nil:
-			return c
-		case errors.Is(err, spool.ErrTaken) || errors.Is(err, fs.ErrNotExist):
+		case got.Err == nil:
+			l.r.mu.Lock()
+			l.ready = append(l.ready, got.Claim)
+			l.r.mu.Unlock()
+		case errors.Is(got.Err, spool.ErrTaken) || errors.Is(got.Err, fs.ErrNotExist):
 		default:
+			l.r.q.Relay.Log.Warning(got.Err.Error())
+		}
+	}
+}
+
+// giveBack releases what was claimed and not begun.
+func (l *lane) giveBack() {
+	l.r.mu.Lock()
+	ready := l.ready
+	l.ready = nil
+	l.r.mu.Unlock()
+	for _, c := range ready {
+		if err := c.Release(c.Entry().Due); err != nil {
 			l.r.q.Relay.Log.Warning(err.Error())
 		}
 	}
@@ -65,7 +95,7 @@ func (l *lane) next() *spool.Claim {
 func (l *lane) empty() bool {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	return len(l.todo) == 0
+	return len(l.todo)+len(l.ready) == 0
 }
 
 func (l *lane) isDown() error {
@@ -84,7 +114,7 @@ func (l *lane) lost(err error) bool {
 	if l.barren++; l.barren < 2 {
 		return false
 	}
-	if l.open == 1 && len(l.todo) > 0 {
+	if l.open == 1 && len(l.todo)+len(l.ready) > 0 {
 		l.down = err
 	}
 	return true

@@ -80,6 +80,11 @@ func (r *run) all(ctx context.Context) error {
 	if _, err := r.q.Spool.Recover(); err != nil {
 		r.q.Relay.Log.Warning("spool: " + err.Error())
 	}
+	defer func() { // if it is told to stop
+		for _, l := range r.lanes {
+			l.giveBack()
+		}
+	}()
 	for pass := 0; !stopping(ctx); pass++ {
 		if err := r.collect(pass == 0); err != nil {
 			return err
@@ -120,7 +125,7 @@ func (r *run) left() int {
 	defer r.mu.Unlock()
 	n := 0
 	for _, l := range r.lanes {
-		n += len(l.todo)
+		n += len(l.todo) + len(l.ready)
 	}
 	return n
 }

@@ -65,18 +65,21 @@ type Claimed struct {
 	Err   error // as Claim gives it
 }
 
-// ClaimSome claims the first of entries: one, or several together if the spool is
-// on another host. It returns those that are left. The claims count until they
-// end, or the process does.
-func (s *Spool) ClaimSome(entries []Entry) (got []Claimed, left []Entry) {
-	const batch = 8 // what a crash keeps from others until the lease ends
-	n := min(1, len(entries))
+// Batch is how many messages are worth claiming together: one, or several if the
+// spool is on another host. It is what a crash keeps from others until the lease
+// ends.
+func (s *Spool) Batch() int {
 	if s.Remote() {
-		n = min(batch, len(entries))
+		return 8
 	}
-	got = make([]Claimed, n)
-	inParallel(n, func(i int) { got[i].Claim, got[i].Err = s.Claim(entries[i]) })
-	return got, entries[n:]
+	return 1
+}
+
+// ClaimAll claims messages together.
+func (s *Spool) ClaimAll(entries []Entry) []Claimed {
+	got := make([]Claimed, len(entries))
+	inParallel(len(entries), func(i int) { got[i].Claim, got[i].Err = s.Claim(entries[i]) })
+	return got
 }
 
 func inParallel(n int, do func(int)) {

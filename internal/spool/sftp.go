@@ -70,7 +70,6 @@ type SFTP struct {
 	failed error // of the last attempt to connect
 	again  time.Time
 	dirs   []string // of the spool, to be made when they turn out to be missing
-	weak   []string
 	closed bool
 
 	closing sync.Map // name of a synced file → chan error
@@ -103,12 +102,12 @@ func (f *SFTP) Connected() bool {
 // Weaker lists the promises that the server does not let us keep, in words. It
 // connects if need be.
 func (f *SFTP) Weaker() ([]string, error) {
-	if _, err := f.session(); err != nil {
+	var s *session
+	_, err := f.do(func(now *session) error { s = now; return s.openDir(f, dirQueue) })
+	if err != nil {
 		return nil, err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return append([]string(nil), f.weak...), nil
+	return s.weaker(), nil
 }
 
 // Close ends the connection and waits for all that was begun.
@@ -122,4 +121,21 @@ func (f *SFTP) Close() error {
 		return nil
 	}
 	return s.close()
+}
+
+// weaker is what the server does not let us promise.
+func (s *session) weaker() (list []string) {
+	s.mu.Lock()
+	queue, known := s.handles[dirQueue]
+	s.mu.Unlock()
+	switch {
+	case !s.fsync:
+		list = append(list, "it cannot put files on stable storage (no fsync@openssh.com): a power cut of that host may lose mail that it has just taken")
+	case known && queue == nil:
+		list = append(list, "it cannot put directories on stable storage: a power cut of that host may leave mail that it has just taken in tmp/, where nobody looks")
+	}
+	if !s.posix {
+		list = append(list, "it may not rename in one step (no posix-rename@openssh.com): if that host stops at the wrong moment a message may be sent twice")
+	}
+	return list
 }

@@ -61,7 +61,6 @@ func (f *SFTP) session() (*session, error) {
 		return nil, f.failed
 	}
 	f.s, f.failed = s, nil
-	f.weak = s.weaker()
 	return s, nil
 }
 
@@ -100,7 +99,7 @@ func (s *session) open(o SFTPOptions, config *ssh.ClientConfig) error {
 	s.ssh = ssh.NewClient(c, channels, requests)
 	s.sftp, err = sftp.NewClient(s.ssh)
 	if err != nil {
-		return fmt.Errorf("SFTP cannot be started for this user: %w", err)
+		return fmt.Errorf("SFTP cannot be started for this user: %w (an account whose shell does not let it in needs \"ForceCommand internal-sftp\")", err)
 	}
 	return nil
 }

@@ -56,14 +56,3 @@ func ownDir(dir string) (*Local, error) {
 	}
 	return l, nil
 }
-
-// weaker is what the server does not let us promise.
-func (s *session) weaker() (list []string) {
-	if !s.fsync {
-		list = append(list, "it cannot put files on stable storage (no fsync@openssh.com): a power cut of that host may lose mail that it has just taken")
-	}
-	if !s.posix {
-		list = append(list, "it may not rename in one step (no posix-rename@openssh.com): if that host stops at the wrong moment a message may be sent twice")
-	}
-	return list
-}
