@@ -1,10 +1,15 @@
 package spool_test
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"postern/internal/spool"
 	"postern/internal/spooltest"
@@ -18,7 +23,7 @@ type backend struct {
 }
 
 func backends() []backend {
-	return []backend{
+	return append(genuine(), []backend{
 		{"memory", func(*testing.T) spool.FS { return spooltest.NewDisk() }},
 		{"blunt", func(*testing.T) spool.FS { return spooltest.Blunt{FS: spooltest.NewDisk()} }},
 		{"local", func(t *testing.T) spool.FS { return local(t, filepath.Join(quick(t), "spool")) }},
@@ -40,7 +45,30 @@ func backends() []backend {
 			return server.Open(t)
 		}},
 		{"sftp in memory", func(t *testing.T) spool.FS { return spooltest.NewSFTPServer(t).InMemory().Open(t) }},
+	}...)
+}
+
+// genuine is a real SFTP server, if POSTERN_SFTP names one: user, host, port,
+// directory, known_hosts and key, separated by spaces. The integration tests do.
+func genuine() []backend {
+	word := strings.Fields(os.Getenv("POSTERN_SFTP"))
+	if len(word) != 6 {
+		return nil
 	}
+	port, err := strconv.Atoi(word[2])
+	if err != nil {
+		return nil
+	}
+	o := spool.SFTPOptions{User: word[0], Host: word[1], Port: port, Dir: word[3], KnownHosts: word[4:5], Identity: word[5]}
+	var n atomic.Int64
+	return []backend{{"genuine", func(t *testing.T) spool.FS {
+		o := o
+		o.Dir += fmt.Sprintf("-%x-%d", time.Now().UnixNano(), n.Add(1))
+		o.LockDir = t.TempDir()
+		f := spool.NewSFTP(context.Background(), o, time.Now)
+		t.Cleanup(func() { f.Close() })
+		return f
+	}}}
 }
 
 func local(t *testing.T, dir string) *spool.Local {
