@@ -30,10 +30,25 @@ func (a *app) caller() person {
 	return who
 }
 
+// account looks a uid up. Without cgo the library takes $USER for the name of a
+// process whose uid has none, and keeps to that: so it is asked once without.
+func account(uid string) (*user.User, error) {
+	if name, set := os.LookupEnv("USER"); set {
+		if err := os.Unsetenv("USER"); err != nil {
+			return nil, err
+		}
+		_, _ = user.Current() // what it says is kept; an error too
+		if err := os.Setenv("USER", name); err != nil {
+			return nil, err
+		}
+	}
+	return user.LookupId(uid)
+}
+
 // personOf looks an account up.
 func personOf(uid int) (who person, known bool) {
 	id := strconv.Itoa(uid)
-	u, err := user.LookupId(id)
+	u, err := account(id)
 	if err != nil || u.Username == "" {
 		return person{login: "uid" + id}, false
 	}

@@ -3,7 +3,6 @@ package cli
 import (
 	"fmt"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +16,7 @@ func userName(uid int) string {
 	if uid < 0 { // over TCP the kernel does not tell
 		return "unknown"
 	}
-	if u, err := user.LookupId(strconv.Itoa(uid)); err == nil && u.Username != "" {
+	if u, err := account(strconv.Itoa(uid)); err == nil && u.Username != "" {
 		return u.Username
 	}
 	return "uid" + strconv.Itoa(uid)

@@ -69,7 +69,7 @@ func serviceCallers(t *testing.T, d debian) {
 		{"without new privileges", "alice", func(to string) []string {
 			return []string{"setpriv", "--no-new-privs", "sendmail", "-i", to}
 		}, "alice@client.example"},
-		{"a uid without a name", "1234567:1234567", func(to string) []string { return []string{"env", "-u", "LOGNAME", "-u", "USER", "sendmail", "-i", to} }, "uid1234567@client.example"},
+		{"a uid without a name", "1234567:1234567", func(to string) []string { return []string{"env", "-u", "LOGNAME", "USER=root", "sendmail", "-i", to} }, "uid1234567@client.example"},
 		{"a root that cannot be written", "", func(to string) []string {
 			return []string{"unshare", "-m", "sh", "-ec", "mount -o remount,bind,ro /; exec setpriv --reuid=alice --regid=alice --init-groups sh -c \"" +
 				strings.ReplaceAll(send(to), `\`, `\\`) + "\""}
