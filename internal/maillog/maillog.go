@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -60,6 +61,7 @@ type sink interface {
 // Open makes a logger. It never fails: what cannot be opened is silent, and Err
 // says why.
 func Open(o Options) *Logger {
+	o.Tag = printable(o.Tag) // the caller may choose it
 	l := &Logger{o: o}
 	l.to, l.er = open(o)
 	return l
@@ -158,12 +160,14 @@ func (l *Logger) event(severity level, text, event string, attrs ...slog.Attr) {
 		return
 	}
 	if l.o.Format == "json" {
-		text = l.json(severity, event, attrs)
+		text = escaped(l.json(severity, event, attrs))
+	} else {
+		text = printable(text)
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	// A log that cannot be written must not stop the mail; Err has the reason.
-	if err := l.to.write(severity, printable(text)); err != nil && l.er == nil {
+	if err := l.to.write(severity, text); err != nil && l.er == nil {
 		l.er = err
 	}
 }
@@ -188,6 +192,22 @@ func (l *Logger) json(severity level, event string, attrs []slog.Attr) string {
 		return ""
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// escaped is printable for JSON, where a backslash has a meaning of its own. What
+// is not ASCII stands within strings only.
+func escaped(object string) string {
+	var b strings.Builder
+	for _, r := range object {
+		if r <= '~' || strconv.IsPrint(r) {
+			b.WriteRune(r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, unit)
+		}
+	}
+	return b.String()
 }
 
 // seconds is a delay as Postfix writes it: two digits that count.

@@ -119,6 +119,45 @@ func TestSyslog(t *testing.T) {
 	}
 }
 
+// What would move a terminal is escaped in JSON too, and it is still JSON.
+func TestJSONEscapes(t *testing.T) {
+	const reply = "a\u202eb\u0085c\x1b[31m \u200b\U000e0001\x7f Grüße 語"
+	var b bytes.Buffer
+	o := options("stderr")
+	o.Stderr, o.Format = &b, "json"
+	Open(o).Delivery(Delivery{Status: "sent", Reply: reply})
+	var got struct{ Reply string }
+	if err := json.Unmarshal(b.Bytes(), &got); err != nil || got.Reply != reply {
+		t.Errorf("%q: %v, reply %q", b.String(), err, got.Reply)
+	}
+	for _, raw := range []string{"\u202e", "\u0085", "\x1b", "\u200b", "\U000e0001", "\x7f"} {
+		if strings.Contains(b.String(), raw) {
+			t.Errorf("%q is in the line as it is", raw)
+		}
+	}
+	if !strings.Contains(b.String(), "Grüße 語") {
+		t.Errorf("what can be read is not: %s", b.String())
+	}
+}
+
+// The caller names the tag (-L), which stands in front of every line.
+func TestTagIsEscaped(t *testing.T) {
+	for _, format := range []string{"text", "json"} {
+		file := filepath.Join(t.TempDir(), "log")
+		o := options(file)
+		o.Tag, o.Format = "x\x1b[31m\ny", format
+		l := Open(o)
+		l.Warning("w")
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(file)
+		if err != nil || strings.Contains(string(text), "\x1b") || strings.Count(string(text), "\n") != 1 {
+			t.Errorf("%s: %q, %v", format, text, err)
+		}
+	}
+}
+
 func TestJournal(t *testing.T) {
 	path, read := syslogd(t, "unixgram")
 	o := options("journal")

@@ -187,7 +187,7 @@ func journalFormat(o Options) func(level, string) string {
 			"MESSAGE=" + line,
 			fmt.Sprintf("PRIORITY=%d", l),
 			"SYSLOG_FACILITY=2",
-			"SYSLOG_IDENTIFIER=" + printable(o.Tag),
+			"SYSLOG_IDENTIFIER=" + o.Tag,
 			fmt.Sprintf("SYSLOG_PID=%d", o.PID),
 		}, "\n") + "\n"
 	}
