@@ -3,6 +3,7 @@ package headers
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strings"
 )
 
@@ -144,7 +145,7 @@ func (b *Block) insert(at int, name, value string) error {
 	}
 	line := []byte(name + ": " + value + "\r\n")
 	field := newField(fold(line))
-	b.fields = append(b.fields[:at:at], append([]Field{field}, b.fields[at:]...)...)
+	b.fields = slices.Insert(b.fields, at, field)
 	return nil
 }
 

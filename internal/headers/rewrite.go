@@ -59,10 +59,20 @@ func (b *Block) Rewrite(w Rewriting) []Change {
 		b.add(r, "To", "undisclosed-recipients:;", "added, the smarthost wants one")
 	}
 	b.messageID(r)
-	for _, to := range w.Original { // a trace field, so each goes behind the one before
-		b.add(r, "X-Original-To", to, "added, the message goes to another address")
-	}
+	b.original(r)
 	return r.changes
+}
+
+// original keeps whom the message was for, behind the trace fields, in one step:
+// they may be thousands.
+func (b *Block) original(r *rewriter) {
+	kept := Block{}
+	for _, to := range r.Original {
+		if kept.insert(len(kept.fields), "X-Original-To", to) == nil {
+			r.changes = append(r.changes, Change{"X-Original-To", "added, the message goes to another address"})
+		}
+	}
+	b.fields = slices.Insert(b.fields, b.afterTrace(), kept.fields...)
 }
 
 // answers sees to it that answers reach somebody.
