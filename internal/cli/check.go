@@ -17,10 +17,11 @@ import (
 // checkTimeout bounds --check, --server-info and -bv: a person waits.
 const checkTimeout = time.Minute
 
-// step writes one line of --check.
+// step writes one line of --check. It may hold a server's words, and names out of
+// a certificate.
 func (a *app) step(name, format string, args ...any) {
 	// A check whose reader is gone has nobody to tell.
-	_, _ = fmt.Fprintf(a.out, "%-11s %s\n", name+":", fmt.Sprintf(format, args...))
+	_, _ = fmt.Fprintf(a.out, "%-11s %s\n", name+":", visibleLine(fmt.Sprintf(format, args...)))
 }
 
 // check goes through everything that a delivery needs, but sends no message:

@@ -146,7 +146,7 @@ func (a *app) printServer(o *options, r *serverReport, several bool) int {
 	}
 	var b strings.Builder
 	line := func(name, format string, args ...any) {
-		fmt.Fprintf(&b, "%-13s %s\n", name+":", visible([]byte(fmt.Sprintf(format, args...))))
+		fmt.Fprintf(&b, "%-13s %s\n", name+":", visibleLine(fmt.Sprintf(format, args...)))
 	}
 	if several {
 		line("smarthost", "%s", r.Smarthost)

@@ -57,3 +57,6 @@ func visible(header []byte) string {
 		return r
 	}, text)
 }
+
+// visibleLine is alike for what is one line.
+func visibleLine(s string) string { return strings.ReplaceAll(visible([]byte(s)), "\n", "?") }
