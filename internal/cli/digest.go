@@ -83,7 +83,7 @@ type digester struct {
 // envelope is from whom and for whom a digest is. It is worked out anew each
 // time, since aliases may change.
 func (g *digester) envelope() (*given, error) {
-	return g.a.given(g.o, g.cfg, &headers.Block{}, mailDomain(g.cfg, fullHostname()))
+	return g.a.given(g.o, g.cfg, &headers.Block{}, mailDomain(g.cfg, g.a.host()))
 }
 
 // send is digest.Runner's.
@@ -126,7 +126,7 @@ func (g *digester) compose(d *digest.Digest) error {
 		return err
 	}
 	block := g.a.textHeader(g.o, d, digestSubject)
-	g.of, g.s = d, g.a.complete(to, mailDomain(g.cfg, fullHostname()), block, body)
+	g.of, g.s = d, g.a.complete(to, mailDomain(g.cfg, g.a.host()), block, body)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func (a *app) textHeader(o *options, d *digest.Digest, subject digest.Subject) *
 		{"Content-Transfer-Encoding", "8bit"},
 		{"Content-Type", "text/plain; charset=utf-8"},
 		{"MIME-Version", "1.0"},
-		{"Subject", subject.For(d, fullHostname(), a.caller().login)},
+		{"Subject", subject.For(d, a.host(), a.caller().login)},
 		{"To", strings.Join(to, ", ")},
 	} {
 		// Arguments and subjects have no line ends; a field that could not stand
