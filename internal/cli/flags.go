@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -30,36 +29,60 @@ type flag struct {
 // flags are all options that are known. What Sendmail, Postfix or Exim know and
 // we have no use for is accepted and does nothing.
 func flags() []flag {
-	return slices.Concat(longFlags(), textFlags(), messageFlags(), envelopeFlags(), modeFlags(), ignoredFlags())
+	list := ignoredFlags()
+	for _, s := range sections() {
+		list = append(list, s.flags...)
+	}
+	return list
 }
 
-func longFlags() []flag {
-	mode := func(m mode) func(*options, string) error {
-		return func(o *options, _ string) error { o.mode = m; return nil }
-	}
+func inMode(m mode) func(*options, string) error {
+	return func(o *options, _ string) error { o.mode = m; return nil }
+}
+
+func checkFlags() []flag {
 	return []flag{
-		{"help", noValue, "", "this text", mode(modeHelp)},
-		{"version", noValue, "", "the version", mode(modeVersion)},
-		{"config", needsValue, "FILE", "read FILE instead of smarthost.toml", setConfig},
-		{"check", noValue, "", "does this set-up work? nothing is sent", mode(modeCheck)},
-		{"server-info", noValue, "", "what the smarthost is and offers", mode(modeServerInfo)},
-		{"health", noValue, "", "does mail leave this machine? last success, last error, what waits", mode(modeHealth)},
-		{"import", noValue, "", "print the smarthost.toml that does what FILE ... of another mailer do", mode(modeImport)},
-		{"report", needsValue, "json", "outcome of each recipient on standard output", func(o *options, v string) error {
-			if v != "json" {
-				return usagef("--report=%s: only json is known", v)
-			}
-			o.report = v
-			return nil
-		}},
+		{"check", noValue, "", "does this set-up work? goes through all of it, sends nothing", inMode(modeCheck)},
+		{"server-info", noValue, "", "what the smarthost is and offers", inMode(modeServerInfo)},
+		{"health", noValue, "", "does mail leave this machine? status 0 or 75", inMode(modeHealth)},
 		{"dry-run", noValue, "", "print envelope and header, send nothing", func(o *options, _ string) error { o.dryRun = true; return nil }},
+		{"report", needsValue, "json", "what became of each recipient, on standard output;\nalso with --server-info and --health", setReport},
+		{"v", noValue, "", "show the dialogue with the smarthost", func(o *options, _ string) error { o.verbose = true; return nil }},
+		{"X", needsValue, "file", "append the dialogue to file", func(o *options, v string) error { o.trace = v; return nil }},
+	}
+}
+
+func setReport(o *options, v string) error {
+	if v != "json" {
+		return usagef("--report=%s: only json is known", v)
+	}
+	o.report = v
+	return nil
+}
+
+func queueFlags() []flag {
+	return []flag{
+		{"q", mayAttach, "[time]", "run the queue once, or with a time (-q15m) for ever; -qIx, -qRx, -qSx:\nwhat has x in the id, a recipient, the sender", setQueueRun},
 		{"due", noValue, "", "with -q: only messages whose time has come", func(o *options, _ string) error { o.dueOnly = true; return nil }},
-		{"show", needsValue, "ID", "mailq: print a queued message", act("show")},
-		{"retry", needsValue, "ID|all", "mailq: try it now", act("retry")},
-		{"hold", needsValue, "ID|all", "mailq: do not try it until it is released", act("hold")},
-		{"release", needsValue, "ID|all", "mailq: undo --hold, or queue a failed message again", act("release")},
-		{"delete", needsValue, "ID|all", "mailq: remove it", act("delete")},
-		{"json", noValue, "", "mailq: one object a message", func(o *options, _ string) error { o.jsonList = true; return nil }},
+		{"json", noValue, "", "list the queue, one object a message", func(o *options, _ string) error { o.jsonList = true; return nil }},
+		{"show", needsValue, "ID", "print a queued message", act("show")},
+		{"retry", needsValue, "ID|all", "try it now", act("retry")},
+		{"hold", needsValue, "ID|all", "do not try it until it is released", act("hold")},
+		{"release", needsValue, "ID|all", "undo --hold, or queue a failed message again", act("release")},
+		{"delete", needsValue, "ID|all", "remove it", act("delete")},
+	}
+}
+
+func otherFlags() []flag {
+	return []flag{
+		{"b", needsValue, "mode", "m send (default), s SMTP on standard input, p list the queue, v verify\naddresses, i check aliases, D submission service (d: detached)", setMode},
+		{"I", noValue, "", "as -bi", inMode(modeAliases)},
+		{"config", needsValue, "FILE", "read FILE instead of smarthost.toml", setConfig},
+		{"C", needsValue, "file", "as --config", setConfig},
+		{"import", noValue, "FILE...", "print the smarthost.toml that does what another mailer's files do", inMode(modeImport)},
+		{"L", needsValue, "tag", "name in the log", func(o *options, v string) error { o.logTag = v; return nil }},
+		{"help", noValue, "", "this text", inMode(modeHelp)},
+		{"version", noValue, "", "version, commit, Go", inMode(modeVersion)},
 	}
 }
 
@@ -85,13 +108,14 @@ func messageFlags() []flag {
 			}
 			return nil // what the body needs is measured
 		}},
-		{"v", noValue, "", "show the dialogue with the smarthost", func(o *options, _ string) error { o.verbose = true; return nil }},
-		{"X", needsValue, "file", "append the dialogue to file", func(o *options, v string) error { o.trace = v; return nil }},
-		{"C", needsValue, "file", "as --config", setConfig},
-		{"L", needsValue, "tag", "name in the log", func(o *options, v string) error { o.logTag = v; return nil }},
-		{"o", needsValue, "x[value]", "old-style option: i, d (delivery mode), e (error mode); others do nothing", setOld},
-		{"O", needsValue, "name=value", "option by name: IgnoreDots, DeliveryMode, ErrorMode, DeadLetterDrop; others do nothing", setNamed},
-		{"e", needsValue, "mode", "how errors are told: p on standard error, m by mail too, q not at all", setErrors},
+	}
+}
+
+func deliveryFlags() []flag {
+	return []flag{
+		{"o", needsValue, "x[value]", "i as -i; di try now, db in the background, dq or dd queue only; e as -e", setOld},
+		{"O", needsValue, "name=value", "IgnoreDots, DeliveryMode, ErrorMode, DeadLetterDrop", setNamed},
+		{"e", needsValue, "mode", "refusals: p on standard error (default), m by mail too, q by status only", setErrors},
 	}
 }
 
@@ -183,14 +207,6 @@ func envelopeFlags() []flag {
 			o.envid = v
 			return nil
 		}},
-	}
-}
-
-func modeFlags() []flag {
-	return []flag{
-		{"b", needsValue, "mode", "m submit (default), s SMTP on standard input, p list the queue, v verify addresses, i check aliases, D submission service (d: detached)", setMode},
-		{"q", mayAttach, "[time]", "run the queue", setQueueRun},
-		{"I", noValue, "", "as -bi", func(o *options, _ string) error { o.mode = modeAliases; return nil }},
 	}
 }
 
@@ -298,24 +314,6 @@ func ignoredFlags() []flag {
 			}
 			return nil
 		}})
-}
-
-// helpText is --help.
-func helpText(name string) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "usage: %s [options] [address ...] < message\n\nReads a message and relays it to the smarthost of smarthost.toml.\n\n", name)
-	for _, f := range flags() {
-		if f.help == "" {
-			continue
-		}
-		dashes := "-"
-		if len(f.name) > 1 {
-			dashes = "--"
-		}
-		fmt.Fprintf(&b, "  %-18s %s\n", strings.TrimSpace(dashes+f.name+" "+f.arg), f.help)
-	}
-	b.WriteString("\nOther options of Sendmail and Postfix are accepted and do nothing.\nsendmail(8), smarthost.toml(5)\n")
-	return b.String()
 }
 
 // flagNames are all options as the man page has them.

@@ -93,7 +93,7 @@ func heard(s os.Signal) []os.Signal {
 	return []os.Signal{s}
 }
 
-// run parses the command line and does what its mode asks for.
+// run parses the command line, and does what it asks for until a signal comes.
 func (a *app) run(ctx context.Context) int {
 	o, err := parse(a.argv)
 	if err != nil {
@@ -117,6 +117,11 @@ func (a *app) run(ctx context.Context) int {
 	a.spools = spools
 	defer end()
 	defer a.closeQueues()
+	return a.do(ctx, o)
+}
+
+// do is what the mode asks for.
+func (a *app) do(ctx context.Context, o *options) int {
 	switch o.mode {
 	case modeHelp:
 		return a.print(helpText(a.name))
