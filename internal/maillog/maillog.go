@@ -38,10 +38,11 @@ type Options struct {
 // Logger writes events. A nil one writes nothing. It may be used by several
 // goroutines.
 type Logger struct {
-	o  Options
-	mu sync.Mutex
-	to sink
-	er error
+	o    Options
+	mu   sync.Mutex
+	to   sink
+	er   error
+	line []byte // room for the next one
 }
 
 // level is a syslog severity.
@@ -52,9 +53,12 @@ const (
 	levelInfo    level = 6
 )
 
-// sink takes one finished line.
+// sink takes finished lines, one at a time, and does not keep them.
 type sink interface {
-	write(l level, line string) error
+	write(l level, line []byte) error
+	// hold lets lines wait for each other, until it is called with false. A sink
+	// that sends each line on its own does not care.
+	hold(on bool) error
 	close() error
 }
 
@@ -115,12 +119,45 @@ func (l *Logger) Delivery(d Delivery) {
 		l.event(severity, "", "delivery", d.attrs()...)
 		return
 	}
-	original := ""
-	if d.Original != "" {
-		original = ", orig_to=<" + d.Original + ">"
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.line = d.appendText(l.line[:0])
+	if !isPlain(l.line) {
+		l.line = []byte(printable(string(l.line)))
 	}
-	l.event(severity, d.ID+": to=<"+d.Recipient+">"+original+", relay="+d.Relay+", delay="+seconds(d.Delay)+
-		", dsn="+d.DSN+", status="+d.Status+" ("+d.Reply+")", "delivery")
+	l.put(severity, l.line)
+}
+
+// appendText is the line in text. A message may have thousands of them, so they
+// are made in place.
+func (d *Delivery) appendText(b []byte) []byte {
+	b = append(append(append(b, d.ID...), ": to=<"...), d.Recipient...)
+	if d.Original != "" {
+		b = append(append(b, ">, orig_to=<"...), d.Original...)
+	}
+	b = append(append(b, ">, relay="...), d.Relay...)
+	b = appendSeconds(append(b, ", delay="...), d.Delay)
+	b = append(append(b, ", dsn="...), d.DSN...)
+	b = append(append(b, ", status="...), d.Status...)
+	b = append(append(b, " ("...), d.Reply...)
+	return append(b, ')')
+}
+
+// Together runs f, which may log many lines: to a file or standard error they go
+// in few writes then.
+func (l *Logger) Together(f func()) {
+	l.hold(true)
+	defer l.hold(false)
+	f()
+}
+
+func (l *Logger) hold(on bool) {
+	if l == nil || l.to == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.note(l.to.hold(on))
 }
 
 // attrs are what the JSON form tells.
@@ -166,8 +203,17 @@ func (l *Logger) event(severity level, text, event string, attrs ...slog.Attr) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	// A log that cannot be written must not stop the mail; Err has the reason.
-	if err := l.to.write(severity, text); err != nil && l.er == nil {
+	l.line = append(l.line[:0], text...)
+	l.put(severity, l.line)
+}
+
+// put writes a line that can do no harm; mu is held.
+func (l *Logger) put(severity level, line []byte) { l.note(l.to.write(severity, line)) }
+
+// note keeps the first error: a log that cannot be written must not stop the
+// mail. mu is held.
+func (l *Logger) note(err error) {
+	if l.er == nil {
 		l.er = err
 	}
 }
@@ -210,18 +256,28 @@ func escaped(object string) string {
 	return b.String()
 }
 
-// seconds is a delay as Postfix writes it: two digits that count.
-func seconds(d time.Duration) string {
+// appendSeconds writes a delay as Postfix does: two digits that count.
+func appendSeconds(b []byte, d time.Duration) []byte {
 	if d < 10*time.Second {
-		return strconv.FormatFloat(d.Seconds(), 'f', 2, 64)
+		return strconv.AppendFloat(b, d.Seconds(), 'f', 2, 64)
 	}
-	return strconv.FormatFloat(d.Seconds(), 'f', 0, 64)
+	return strconv.AppendFloat(b, d.Seconds(), 'f', 0, 64)
+}
+
+// isPlain reports a line of printable ASCII, which stays as it is.
+func isPlain[T string | []byte](line T) bool {
+	for i := range len(line) {
+		if line[i] < ' ' || line[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // printable makes one line of s: line ends become "; ", other control
 // characters, format characters and what is not UTF-8 are escaped.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if isPlain(s) {
 		return s
 	}
 	var b strings.Builder

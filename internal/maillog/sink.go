@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
+	"strconv"
 	"time"
 	"unicode/utf8"
 
@@ -15,6 +15,7 @@ import (
 const (
 	facilityMail = 2 << 3
 	maxLine      = 2000 // octets in a datagram to syslog; longer lines are cut
+	maxWrite     = 4096 // octets that a pipe keeps together (PIPE_BUF), for lines that are written at once
 
 	// After so many lost lines in a row the daemon is looked for once in a pause
 	// only: a container has none, and a message a thousand recipients.
@@ -28,7 +29,7 @@ func open(o Options) (sink, error) {
 	case "none":
 		return nil, nil
 	case "stderr":
-		return &stream{w: o.Stderr, prefix: func() string { return "" }}, nil
+		return &stream{w: o.Stderr}, nil
 	case "journal":
 		return &socket{path: orDefault(o.JournalPath, "/run/systemd/journal/socket"), format: journalFormat(o), now: o.Now}, nil
 	case "", "syslog":
@@ -44,23 +45,59 @@ func orDefault(s, otherwise string) string {
 	return s
 }
 
-// stream is standard error or a file: one write for each line.
+// stream is standard error or a file: a write for each line, or for as many as
+// maxWrite holds while they are held.
 type stream struct {
 	w      io.Writer
-	prefix func() string
+	prefix func([]byte) []byte // nil for none
 	closer io.Closer
+	held   int
+	buf    []byte // whole lines
 }
 
-func (s *stream) write(_ level, line string) error {
-	_, err := io.WriteString(s.w, s.prefix()+line+"\n")
+func (s *stream) write(_ level, line []byte) error {
+	whole := len(s.buf)
+	if s.prefix != nil {
+		s.buf = s.prefix(s.buf)
+	}
+	s.buf = append(append(s.buf, line...), '\n')
+	var err error
+	if whole > 0 && len(s.buf) > maxWrite {
+		_, err = s.w.Write(s.buf[:whole])
+		s.buf = s.buf[:copy(s.buf, s.buf[whole:])]
+	}
+	if s.held > 0 && len(s.buf) <= maxWrite {
+		return err
+	}
+	return errors.Join(err, s.flush())
+}
+
+func (s *stream) flush() error {
+	if len(s.buf) == 0 {
+		return nil
+	}
+	_, err := s.w.Write(s.buf)
+	s.buf = s.buf[:0]
 	return err
 }
 
-func (s *stream) close() error {
-	if s.closer == nil {
+func (s *stream) hold(on bool) error {
+	if on {
+		s.held++
 		return nil
 	}
-	return s.closer.Close()
+	if s.held--; s.held > 0 {
+		return nil
+	}
+	return s.flush()
+}
+
+func (s *stream) close() error {
+	err := s.flush()
+	if s.closer == nil {
+		return err
+	}
+	return errors.Join(err, s.closer.Close())
 }
 
 // openFile appends to a file. A link is not followed and nothing is waited for:
@@ -70,21 +107,38 @@ func openFile(o Options) (sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	prefix := func() string {
-		return fmt.Sprintf("%s %s %s[%d]: ", o.Now().Format(time.RFC3339), o.Host, o.Tag, o.PID)
+	s := &stream{w: f, closer: f}
+	if o.Format != "json" {
+		clock, rest := stamp{layout: time.RFC3339, now: o.Now}, fmt.Sprintf(" %s %s[%d]: ", o.Host, o.Tag, o.PID)
+		s.prefix = func(b []byte) []byte { return append(clock.append(b), rest...) }
 	}
-	if o.Format == "json" {
-		prefix = func() string { return "" }
+	return s, nil
+}
+
+// stamp writes the time in a layout without parts of a second; many lines have
+// the same.
+type stamp struct {
+	layout string
+	now    func() time.Time
+	second int64
+	text   []byte
+}
+
+func (s *stamp) append(b []byte) []byte {
+	now := s.now()
+	if second := now.Unix(); s.text == nil || second != s.second {
+		s.second, s.text = second, now.AppendFormat(s.text[:0], s.layout)
 	}
-	return &stream{w: f, prefix: prefix, closer: f}, nil
+	return append(b, s.text...)
 }
 
 // socket is a datagram socket of syslog or the journal. It is connected anew
 // when a line does not go through, and never waits.
 type socket struct {
 	path   string
-	format func(level, string) string
+	format func(b []byte, l level, line []byte) []byte
 	now    func() time.Time
+	buf    []byte // the datagram
 	fd     int
 	open   bool
 	stream bool // old daemons; a NUL ends a line there, as glibc has it
@@ -94,11 +148,15 @@ type socket struct {
 	why   error     // it was not there
 }
 
-func (s *socket) write(l level, line string) error {
+// hold does nothing: a datagram is a line.
+func (s *socket) hold(bool) error { return nil }
+
+func (s *socket) write(l level, line []byte) error {
 	if s.lost >= patience && s.now().Before(s.again) {
 		return s.why
 	}
-	if s.why = s.try([]byte(s.format(l, line))); s.why == nil {
+	s.buf = s.format(s.buf[:0], l, line)
+	if s.why = s.try(s.buf); s.why == nil {
 		s.lost = 0
 		return nil
 	}
@@ -173,34 +231,34 @@ func (s *socket) close() error {
 }
 
 // syslogFormat is what syslog(3) of glibc sends: RFC 3164 without a host.
-func syslogFormat(o Options) func(level, string) string {
-	return func(l level, line string) string {
-		return fmt.Sprintf("<%d>%s %s[%d]: %s", facilityMail|int(l), o.Now().Format(time.Stamp), o.Tag, o.PID, cut(line))
+func syslogFormat(o Options) func([]byte, level, []byte) []byte {
+	clock, rest := stamp{layout: time.Stamp, now: o.Now}, fmt.Sprintf(" %s[%d]: ", o.Tag, o.PID)
+	return func(b []byte, l level, line []byte) []byte {
+		b = strconv.AppendInt(append(b, '<'), facilityMail|int64(l), 10)
+		b = clock.append(append(b, '>'))
+		return appendCut(append(b, rest...), line)
 	}
 }
 
 // journalFormat is systemd's native protocol: a field a line. There is no line
 // end in what is printable.
-func journalFormat(o Options) func(level, string) string {
-	return func(l level, line string) string {
-		return strings.Join([]string{
-			"MESSAGE=" + line,
-			fmt.Sprintf("PRIORITY=%d", l),
-			"SYSLOG_FACILITY=2",
-			"SYSLOG_IDENTIFIER=" + o.Tag,
-			fmt.Sprintf("SYSLOG_PID=%d", o.PID),
-		}, "\n") + "\n"
+func journalFormat(o Options) func([]byte, level, []byte) []byte {
+	rest := fmt.Sprintf("\nSYSLOG_FACILITY=2\nSYSLOG_IDENTIFIER=%s\nSYSLOG_PID=%d\n", o.Tag, o.PID)
+	return func(b []byte, l level, line []byte) []byte {
+		b = append(append(b, "MESSAGE="...), line...)
+		b = strconv.AppendInt(append(b, "\nPRIORITY="...), int64(l), 10)
+		return append(b, rest...)
 	}
 }
 
-// cut shortens a line for syslog, not within a character.
-func cut(line string) string {
+// appendCut shortens a line for syslog, not within a character.
+func appendCut(b, line []byte) []byte {
 	if len(line) <= maxLine {
-		return line
+		return append(b, line...)
 	}
 	n := maxLine - len("...")
 	for n > 0 && !utf8.RuneStart(line[n]) {
 		n--
 	}
-	return line[:n] + "..."
+	return append(append(b, line[:n]...), "..."...)
 }

@@ -66,9 +66,11 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 		wg.Go(func() { r.deliver(ctx, g, env, msg, outcomes) })
 	}
 	wg.Wait()
-	for _, o := range outcomes {
-		r.log(id, env.Sender, msg.Size(), o)
-	}
+	r.Log.Together(func() {
+		for _, o := range outcomes {
+			r.log(id, env.Sender, msg.Size(), o)
+		}
+	})
 	return outcomes
 }
 
