@@ -58,7 +58,8 @@ type Result struct {
 // and names at this host. A name without an alias gets the domain and stays. The
 // error is that of Table.
 func (x *Expander) Expand(given []headers.Address) (Result, error) {
-	r := &run{x: x, state: make(map[string]progress), seen: make(map[string]bool)}
+	r := &run{x: x, state: make(map[string]progress), seen: make(map[string]bool, len(given))}
+	r.result.Recipients = make([]Recipient, 0, len(given))
 	for _, a := range given {
 		if err := r.load(a); err != nil {
 			return Result{}, err

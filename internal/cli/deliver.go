@@ -48,7 +48,11 @@ func (w *outlet) send(ctx context.Context, s *submission) []relay.Outcome {
 		if i > 0 {
 			one.id = random(60)
 		}
-		outcomes = append(outcomes, w.sendOne(ctx, &one)...)
+		if got := w.sendOne(ctx, &one); i == 0 {
+			outcomes = got
+		} else {
+			outcomes = append(outcomes, got...)
+		}
 	}
 	return outcomes
 }

@@ -142,6 +142,7 @@ func statusOfBad(bad []error) int {
 // asks for about the recipient that he named: NOTIFY, and ORCPT if he gave it.
 func envelopes(to []aliases.Recipient, wishes func(named headers.Address) (notify, original string), null bool) (own []smtp.Recipient, lists []relay.Envelope) {
 	place := make(map[string]int)
+	own = make([]smtp.Recipient, 0, len(to))
 	for _, r := range to {
 		named := r.Original
 		if named == (headers.Address{}) {

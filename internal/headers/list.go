@@ -12,8 +12,11 @@ import (
 // neither.
 func ParseList(value, domain string) (addrs []Address, bad []*BadAddress) {
 	p := parseList(value, domain)
-	for _, f := range p.found {
-		addrs = append(addrs, f.Address)
+	if len(p.found) > 0 {
+		addrs = make([]Address, len(p.found))
+	}
+	for i, f := range p.found {
+		addrs[i] = f.Address
 	}
 	return addrs, p.bad
 }
@@ -43,6 +46,8 @@ type listParser struct {
 
 func parseList(value, domain string) *listParser {
 	p := &listParser{value: value, domain: domain}
+	// As many as there may be; more than that is no list that people write.
+	p.found = make([]found, 0, min(strings.Count(value, ",")+1, 1000))
 	var item []token
 	angle := false
 	for t := range tokenize(value) {

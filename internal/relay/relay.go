@@ -113,6 +113,9 @@ func (r *Relay) deliver(ctx context.Context, g Group, env Envelope, msg *message
 
 // of are the recipients of the group among all.
 func (g Group) of(all []smtp.Recipient) []smtp.Recipient {
+	if len(g.Who) == len(all) {
+		return all
+	}
 	list := make([]smtp.Recipient, len(g.Who))
 	for n, i := range g.Who {
 		list[n] = all[i]

@@ -100,7 +100,8 @@ func (w wanted) envelopeSender() (string, string) {
 // recipients are those of the wire, each once, and for each of the given ones its
 // place among them.
 func (w wanted) recipients(given []smtp.Recipient) (wire []smtp.Recipient, place []int) {
-	seen := make(map[string]int)
+	seen := make(map[string]int, len(given))
+	wire, place = make([]smtp.Recipient, 0, len(given)), make([]int, 0, len(given))
 	for _, to := range given {
 		if address, rule := w.recipient(to.Address); rule != "" {
 			if to.Original == "" && !smtp.NeedsUTF8(to.Address) {

@@ -42,7 +42,7 @@ func Matched(address string) string {
 		return address
 	}
 	domain, err := headers.ToASCII(address[at+1:])
-	if err != nil {
+	if err != nil || domain == address[at+1:] {
 		return address
 	}
 	return address[:at+1] + domain

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"strings"
 	"time"
 )
 
@@ -63,7 +62,7 @@ func (c *Client) write(stage Stage, line, shown string) error {
 	if c.broken != nil {
 		return c.broken
 	}
-	if strings.ContainsFunc(line, control) {
+	if hasControl(line) {
 		return &Error{Stage: stage, Host: c.name, Err: because(ErrInvalid, errors.New("a command with control characters"))}
 	}
 	if shown == "" {

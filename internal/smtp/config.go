@@ -237,6 +237,18 @@ func (f *faults) check(bad bool, format string, args ...any) {
 // control reports C0 and C1 controls and DEL.
 func control(r rune) bool { return r < ' ' || r >= 0x7f && r < 0xa0 }
 
+// hasControl looks at octets as long as that will do: lines are many.
+func hasControl(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; c >= 0x7f {
+			return strings.ContainsFunc(s[i:], control)
+		} else if c < ' ' {
+			return true
+		}
+	}
+	return false
+}
+
 // plain reports whether s is a word that may stand in a command.
 func plain(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || control(r) || r == '<' || r == '>' })

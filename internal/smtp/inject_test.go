@@ -15,7 +15,7 @@ import (
 // Text that could end a command and begin another, or change what a server or a
 // terminal makes of it.
 func controls() []string {
-	return []string{"a\r\nRSET", "a\nRSET", "a\rRSET", "\r\n", "a\x00", "a\x1b[2J", "a\x7f", "a\tb"}
+	return []string{"a\r\nRSET", "a\nRSET", "a\rRSET", "\r\n", "a\x00", "a\x1b[2J", "a\x7f", "a\tb", "ä\u0085b"}
 }
 
 // No argument of any method can bring a command of its own: it is refused, and

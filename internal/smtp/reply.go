@@ -76,7 +76,7 @@ func oneLine(lines []string) string {
 // printable escapes control characters, format characters that reorder text,
 // and octets that are not UTF-8.
 func printable(s string) string {
-	if !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if isPrintableASCII(s) {
 		return s
 	}
 	var b strings.Builder
@@ -93,6 +93,15 @@ func printable(s string) string {
 		s = s[n:]
 	}
 	return b.String()
+}
+
+func isPrintableASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
 
 // errSyntax is the cause of an *Error for what is no reply.

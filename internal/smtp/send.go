@@ -99,10 +99,7 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 			opened(c)
 		}
 		part := *t
-		part.Envelope.Recipients = nil
-		for _, i := range left {
-			part.Envelope.Recipients = append(part.Envelope.Recipients, t.Envelope.Recipients[i])
-		}
+		part.Envelope.Recipients = some(t.Envelope.Recipients, left)
 		r, _ := c.send(ctx, &part, true) // the outcomes have the error
 		out.Size = r.Size
 		if r.Reply.Code != 0 {
@@ -116,6 +113,18 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 		left = again
 	}
 	return *out, out.Err()
+}
+
+// some are those at indices, which ascend.
+func some(all []Recipient, indices []int) []Recipient {
+	if len(indices) == len(all) {
+		return all
+	}
+	list := make([]Recipient, len(indices))
+	for n, i := range indices {
+		list[n] = all[i]
+	}
+	return list
 }
 
 // dialAfter connects to a server, to one behind refusing if that is not nil.
