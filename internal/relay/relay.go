@@ -331,6 +331,9 @@ func outcomeOf(address string, r smtp.RecipientResult) Outcome {
 		if e.Code <= 0 && e.Stage != smtp.StageMail && e.Stage != smtp.StageRcpt {
 			o.Text = string(e.Stage) + ": " + o.Text
 		}
+		if (e.Stage == smtp.StageConnect || e.Stage == smtp.StageResolve) && e.Host != "" { // there is no relay to name
+			o.Text = e.Host + ": " + o.Text
+		}
 	}
 	switch {
 	case r.Fate == smtp.Unknown:

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -198,7 +199,11 @@ func connectKind(err error) error {
 	}
 	var op *net.OpError
 	if errors.As(err, &op) && op.Err != nil {
-		return because(ErrConnect, op.Err)
+		err = op.Err
+	}
+	var call *os.SyscallError // whose name is that of the step
+	if errors.As(err, &call) && call.Syscall == "connect" {
+		err = call.Err
 	}
 	return because(ErrConnect, err)
 }
