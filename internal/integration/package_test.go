@@ -219,7 +219,7 @@ func TestPackageLife(t *testing.T) {
 }
 
 // The units say what systemd understands, name programs that are there, and stay
-// as closed as README says.
+// as closed as they are.
 func TestUnits(t *testing.T) {
 	d := install(t)
 	for _, unit := range []string{"postern.socket", "postern.service", "postern-queue.service", "postern-queue.timer"} {
