@@ -47,6 +47,7 @@ func TestScripts(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir)
 			e.Setenv("TMPDIR", e.WorkDir)
+			e.Setenv("GORACE", "atexit_sleep_ms=10") // each command would wait a second
 			e.Values[servers{}] = &[]*smtptest.Server{}
 			e.Values[named{}] = make(map[string]*smtptest.Server)
 			return nil
