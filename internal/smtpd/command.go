@@ -31,6 +31,37 @@ func chunkSize(line []byte) int64 {
 	return int64(size)
 }
 
+// transfer follows a message that comes in chunks. When one is broken off, go-smtp
+// lets its handler end in a goroutine of its own, and gives what that says for the
+// answer to the next message in chunks, which may be taken.
+type transfer struct {
+	open   bool // a chunk was taken, and it was not the last
+	chunk  bool // the line before was BDAT
+	last   bool // ... LAST
+	broken bool // a message was broken off
+}
+
+// next looks at a command and at the reply to the one before. It is false if
+// go-smtp must not see the command.
+func (t *transfer) next(line []byte, code string) bool {
+	was := t.open
+	switch {
+	case t.chunk && code == "250":
+		t.open = !t.last
+	case t.chunk:
+		// Only that it is too large may go-smtp say of a message whose last chunk
+		// its handler has not seen.
+		t.broken = t.broken || was && (!t.last || code == "552")
+		t.open = false
+	}
+	if t.open && (isCommand(line, "RSET") || isCommand(line, "EHLO") || isCommand(line, "HELO")) {
+		t.open, t.broken = false, true
+	}
+	t.chunk = isCommand(line, "BDAT")
+	t.last = t.chunk && bytes.HasSuffix(bytes.ToUpper(bytes.TrimSpace(line)), []byte("LAST"))
+	return !t.chunk || !t.broken
+}
+
 // rewrite makes a command fit for go-smtp, which repeats parts of it in its
 // replies: without control characters, and with paths that it understands.
 func (w *wire) rewrite(line []byte) []byte {

@@ -17,6 +17,8 @@
 //     lines rather than octets.
 //   - A connection that ends within a BDAT chunk is an error. go-smtp would take
 //     the message for whole.
+//   - When a message in chunks was broken off, no other comes in chunks on the same
+//     connection. go-smtp would mix up their answers.
 //   - Every wait has a deadline, also within the content, and a server that stops
 //     says so between two commands, not within one.
 //

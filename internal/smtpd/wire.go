@@ -36,6 +36,7 @@ type wire struct {
 	lf      bool   // ... and ended with a bare LF
 	bare    bool   // the path of MAIL or RCPT had no domain
 	chunk   int64  // octets of a BDAT chunk still to come
+	bdat    transfer
 	code    [3]byte
 	inReply int // octets of the reply line so far
 
@@ -53,10 +54,8 @@ func newWire(c net.Conn, o *Options) *wire {
 // Read implements net.Conn: the rest of a line, the next line, or a piece of a
 // chunk.
 func (w *wire) Read(p []byte) (int, error) {
-	select {
-	case <-w.closed: // after QUIT, also where closing does not end reading
+	if w.isClosed() { // after QUIT, also where closing does not end reading
 		return 0, net.ErrClosed
-	default:
 	}
 	switch {
 	case len(w.pending) > 0:
@@ -103,6 +102,12 @@ func (w *wire) next() ([]byte, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if w.isClosed() { // by stop, while the line came
+		return nil, net.ErrClosed
+	}
+	if !w.bdat.next(line, string(w.code[:])) {
+		return nil, w.farewell("421 4.3.0 A message was broken off, try again")
 	}
 	w.data = isCommand(line, "DATA") && len(bytes.TrimSpace(line)) == len("DATA")
 	w.lf = lf
@@ -198,10 +203,23 @@ func (w *wire) stop() {
 
 // goodbye tells a caller between two commands that the server stops (RFC 5321
 // 3.8). Nothing of his is lost: what was not answered was not taken.
-func (w *wire) goodbye() error {
+func (w *wire) goodbye() error { return w.farewell(stopping) }
+
+const stopping = "421 4.3.2 Service is stopping, try again"
+
+func (w *wire) farewell(line string) error {
 	// Who does not read it sees the end of the connection.
-	_, _ = w.Write([]byte("421 4.3.2 Service is stopping, try again\r\n"))
+	_, _ = w.Write([]byte(line + "\r\n"))
 	return io.EOF
+}
+
+func (w *wire) isClosed() bool {
+	select {
+	case <-w.closed:
+		return true
+	default:
+		return false
+	}
 }
 
 // Close implements net.Conn; go-smtp calls it more than once.
