@@ -103,17 +103,12 @@ func (v *service) serve(ctx context.Context, list []net.Listener, again <-chan o
 		MaxPerUser: v.first.UserConnections, Open: v.open, Warn: v.a.log.Warning})
 	var work sync.WaitGroup
 	work.Go(func() { v.runQueue(ctx) })
-	broken := make(chan error, len(list))
 	for _, l := range list {
-		work.Go(func() {
-			if err := s.Serve(ctx, l); err != nil {
-				broken <- err
-			}
-		})
+		work.Go(func() { s.Serve(ctx, l) })
 	}
 	n := v.a.notifier(os.Getpid())
 	n.tell("READY=1")
-	status := v.wait(ctx, n, again, broken)
+	v.wait(ctx, n, again)
 	n.tell("STOPPING=1")
 	closeAll(list)
 	stopping, cancel := context.WithTimeout(open, drainTime)
@@ -123,19 +118,17 @@ func (v *service) serve(ctx context.Context, list []net.Listener, again <-chan o
 	}
 	_ = s.Close() // all there is to close is being left
 	work.Wait()
-	return status
+	return exOK
 }
 
 // wait looks after the service until ctx ends.
-func (v *service) wait(ctx context.Context, n *notifier, again <-chan os.Signal, broken <-chan error) int {
+func (v *service) wait(ctx context.Context, n *notifier, again <-chan os.Signal) {
 	tick, stop := n.alive()
 	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
-			return exOK
-		case err := <-broken:
-			return v.a.fail(exOSErr, err)
+			return
 		case <-again:
 			n.reloading()
 			v.reload()

@@ -116,11 +116,7 @@ func listen(t *testing.T, o Options) (*Server, func() *net.UnixConn) {
 		t.Fatal(err)
 	}
 	s := New(t.Context(), o)
-	go func() {
-		if err := s.Serve(t.Context(), l); err != nil {
-			t.Error(err)
-		}
-	}()
+	go s.Serve(t.Context(), l)
 	t.Cleanup(func() { l.Close(); s.Close() })
 	return s, func() *net.UnixConn {
 		c, err := net.Dial("unix", path)

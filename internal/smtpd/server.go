@@ -22,7 +22,8 @@ type Options struct {
 	MaxRecipients int
 	MaxSize       int64 // octets of a message; 0 for no limit
 	// MaxConnections and MaxPerUser bound how many dialogues go on at a time; who
-	// comes later waits up to Timeout. 0 is no limit.
+	// comes later waits up to Timeout. Several times as many may wait, of which one
+	// user may be half. 0 is no limit.
 	MaxConnections, MaxPerUser int
 
 	// Open makes the handler of a connection, or refuses it.
@@ -33,31 +34,21 @@ type Options struct {
 
 // Server serves any number of connections.
 type Server struct {
-	o     Options
-	smtp  *gosmtp.Server
-	conns chan net.Conn // admitted, on their way to go-smtp
-	done  chan struct{}
-	all   chan struct{} // a place for each connection
+	o      Options
+	smtp   *gosmtp.Server
+	conns  chan net.Conn // admitted, on their way to go-smtp
+	done   chan struct{}
+	places *places
 
 	mu      sync.Mutex
 	wires   map[*wire]struct{}
-	users   map[int]*user
 	stopped bool
 	idle    sync.WaitGroup // connections
 }
 
-// user is who has connections.
-type user struct {
-	places chan struct{}
-	using  int // connections that hold or wait for a place
-}
-
 // New makes a server. Close ends it.
 func New(ctx context.Context, o Options) *Server {
-	s := &Server{o: o, conns: make(chan net.Conn), done: make(chan struct{}), wires: make(map[*wire]struct{}), users: make(map[int]*user)}
-	if o.MaxConnections > 0 {
-		s.all = make(chan struct{}, o.MaxConnections)
-	}
+	s := &Server{o: o, conns: make(chan net.Conn), done: make(chan struct{}), wires: make(map[*wire]struct{}), places: newPlaces(&o)}
 	s.smtp = gosmtp.NewServer(gosmtp.BackendFunc(func(c *gosmtp.Conn) (gosmtp.Session, error) { return s.open(ctx, c) }))
 	s.smtp.Domain = o.Host
 	s.smtp.MaxRecipients = o.MaxRecipients
@@ -82,40 +73,26 @@ func (s *Server) open(ctx context.Context, c *gosmtp.Conn) (gosmtp.Session, erro
 	return &session{ctx: ctx, w: w, peer: w.peer, hello: c.Hostname(), handler: h, limit: s.o.MaxSize}, nil
 }
 
-// Serve accepts connections until the listener is closed.
-func (s *Server) Serve(ctx context.Context, l net.Listener) error {
-	for {
-		if s.all != nil { // the rest waits in the kernel's queue
-			select {
-			case s.all <- struct{}{}:
-			case <-ctx.Done():
-				return nil
-			}
-		}
+// Serve accepts connections until the listener is closed or ctx ends.
+func (s *Server) Serve(ctx context.Context, l net.Listener) {
+	for take(ctx, s.places.room) { // the rest waits in the kernel's queue
 		c, err := l.Accept()
-		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return nil
-			}
-			s.release()
-			s.o.Warn("accept: " + err.Error())
-			select { // no more descriptors, most likely
-			case <-time.After(100 * time.Millisecond):
-				continue
-			case <-ctx.Done():
-				return nil
-			}
+		if err == nil {
+			go func() {
+				defer give(s.places.room)
+				s.admit(ctx, c)
+			}()
+			continue
 		}
-		go func() {
-			defer s.release()
-			s.admit(ctx, c)
-		}()
-	}
-}
-
-func (s *Server) release() {
-	if s.all != nil {
-		<-s.all
+		give(s.places.room)
+		if errors.Is(err, net.ErrClosed) {
+			return
+		}
+		s.o.Warn("accept: " + err.Error())
+		select { // no more descriptors, most likely
+		case <-time.After(100 * time.Millisecond):
+		case <-ctx.Done():
+		}
 	}
 }
 
@@ -125,12 +102,12 @@ func (s *Server) admit(ctx context.Context, c net.Conn) {
 	peer, err := peerOf(c)
 	if err != nil {
 		s.o.Warn("who is there? " + err.Error())
-		refuse(c, "421 4.3.0 Cannot tell who you are\r\n")
+		refuse(c, "421 4.3.0 Cannot tell who you are")
 		return
 	}
-	leave, ok := s.place(ctx, peer.UID)
-	if !ok {
-		refuse(c, "421 4.7.0 Too many connections of one user, try again\r\n")
+	leave, refusal := s.places.enter(ctx, peer.UID)
+	if refusal != "" {
+		refuse(c, refusal)
 		return
 	}
 	defer leave()
@@ -140,59 +117,19 @@ func (s *Server) admit(ctx context.Context, c net.Conn) {
 // refuse ends a connection before the greeting.
 func refuse(c net.Conn, line string) {
 	// Whoever it is may be gone.
-	_, _ = io.WriteString(c, line)
+	_, _ = io.WriteString(c, line+"\r\n")
 	_ = c.Close()
-}
-
-// place waits for one of the user's places.
-func (s *Server) place(ctx context.Context, uid int) (leave func(), ok bool) {
-	if s.o.MaxPerUser <= 0 {
-		return func() {}, true
-	}
-	s.mu.Lock()
-	u := s.users[uid]
-	if u == nil {
-		u = &user{places: make(chan struct{}, s.o.MaxPerUser)}
-		s.users[uid] = u
-	}
-	u.using++
-	s.mu.Unlock()
-	gone := func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if u.using--; u.using == 0 {
-			delete(s.users, uid)
-		}
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.o.Timeout)
-	defer cancel()
-	select {
-	case u.places <- struct{}{}:
-		return func() { <-u.places; gone() }, true
-	case <-ctx.Done():
-		gone()
-		return nil, false
-	}
 }
 
 // Handle serves one connection and returns when it is closed.
 func (s *Server) Handle(c net.Conn, peer Peer) {
 	w := newWire(c, &s.o)
 	w.peer = peer
-	s.mu.Lock()
-	s.wires[w] = struct{}{}
-	s.idle.Add(1)
-	stopped := s.stopped
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.wires, w)
-		s.idle.Done()
-	}()
-	if stopped {
-		w.stop()
+	if !s.begin(w) {
+		refuse(c, stopping)
+		return
 	}
+	defer s.end(w)
 	select {
 	case s.conns <- w:
 		<-w.closed
@@ -200,6 +137,25 @@ func (s *Server) Handle(c net.Conn, peer Peer) {
 		// Nothing was said yet.
 		_ = w.Close()
 	}
+}
+
+// begin counts a connection, unless the server stops.
+func (s *Server) begin(w *wire) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stopped {
+		return false
+	}
+	s.wires[w] = struct{}{}
+	s.idle.Add(1)
+	return true
+}
+
+func (s *Server) end(w *wire) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.wires, w)
+	s.idle.Done()
 }
 
 // Stop lets every dialogue end before its next command; a message that is under
