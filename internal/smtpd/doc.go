@@ -19,6 +19,7 @@
 //     the message for whole.
 //   - When a message in chunks was broken off, no other comes in chunks on the same
 //     connection. go-smtp would mix up their answers.
+//   - MAIL needs no HELO before it.
 //   - Every wait has a deadline, also within the content, and a server that stops
 //     says so between two commands, not within one.
 //

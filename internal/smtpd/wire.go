@@ -37,6 +37,9 @@ type wire struct {
 	bare    bool   // the path of MAIL or RCPT had no domain
 	chunk   int64  // octets of a BDAT chunk still to come
 	bdat    transfer
+	hello   bool   // the line before was EHLO or HELO
+	greeted bool   // ... and one was accepted
+	held    []byte // MAIL that waits for a HELO of ours
 	code    [3]byte
 	inReply int // octets of the reply line so far
 
@@ -65,6 +68,8 @@ func (w *wire) Read(p []byte) (int, error) {
 		// The content is read and gone (see session.Data); go-smtp wants its end.
 		w.data = false
 		w.pending = []byte(".\r\n")
+	case len(w.held) > 0: // the HELO is answered
+		w.pending, w.held = w.held, nil
 	default:
 		line, err := w.next()
 		if err != nil {
@@ -112,7 +117,19 @@ func (w *wire) next() ([]byte, error) {
 	w.data = isCommand(line, "DATA") && len(bytes.TrimSpace(line)) == len("DATA")
 	w.lf = lf
 	w.chunk = chunkSize(line)
-	return append(w.rewrite(line), "\r\n"...), nil
+	return w.introduced(line, append(w.rewrite(line), "\r\n"...)), nil
+}
+
+// introduced puts a HELO in front of a MAIL that comes without: Sendmail and
+// Postfix do not insist on one, and go-smtp does. Its answer is not the caller's.
+func (w *wire) introduced(line, text []byte) []byte {
+	w.greeted = w.greeted || w.hello && string(w.code[:]) == "250"
+	w.hello = isCommand(line, "EHLO") || isCommand(line, "HELO")
+	if w.greeted || !isCommand(line, "MAIL") {
+		return text
+	}
+	w.hello, w.held = true, text
+	return []byte("HELO localhost\r\n")
 }
 
 // line reads up to an LF and takes the line end off. A line that is too long
@@ -152,6 +169,9 @@ func (w *wire) Write(p []byte) (int, error) {
 		if w.inReply++; c == '\n' {
 			w.inReply = 0
 		}
+	}
+	if len(w.held) > 0 {
+		return len(p), nil // to a HELO that the caller has not said
 	}
 	if w.timeout > 0 {
 		// A connection that takes no deadline has none to keep to.
