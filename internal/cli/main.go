@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -56,6 +57,7 @@ type app struct {
 	// privileged is set when we run with more rights than our caller: then
 	// nothing of his may choose files or read the environment.
 	privileged bool
+	alone      bool // the process is for this run
 	figures    figures
 	forgotten  []string        // the environment of the caller then
 	spools     context.Context // how long spools may be used
@@ -72,16 +74,31 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 		name: name, argv: argv, in: in, out: out, err: errw, now: time.Now,
 		getenv: os.Getenv,
 		host:   sync.OnceValue(fullHostname),
+		alone:  true,
 	}
 	a.harden()
 	// Most runs end before there is anything worth collecting; the others may
 	// hold some megabytes more.
 	debug.SetGCPercent(400)
-	ctx, stop := signal.NotifyContext(context.Background(), append(heard(os.Interrupt), syscall.SIGTERM)...)
-	defer stop()
 	defer func() { a.log.Close() }()
 	defer a.flushFigures()
-	return a.run(ctx)
+	return a.run(context.Background())
+}
+
+// prepare makes the process fit for a mode, and gives a context that ends with a
+// signal. It is not undone: the process ends after the run.
+func prepare(ctx context.Context, m mode) context.Context {
+	if m == modeSubmit {
+		// A message does not go faster by more processors, and to wake them for it
+		// costs some percent.
+		runtime.GOMAXPROCS(1)
+	}
+	signals := append(heard(os.Interrupt), syscall.SIGTERM)
+	if m != modeService { // which reads its configuration again
+		signals = append(signals, heard(syscall.SIGHUP)...)
+	}
+	ctx, _ = signal.NotifyContext(ctx, signals...)
+	return ctx
 }
 
 // heard leaves out a signal that our caller has ignored for us, as nohup and a
@@ -107,11 +124,8 @@ func (a *app) run(ctx context.Context) int {
 			return a.fail(exNoPerm, err)
 		}
 	}
-	// The service reads its configuration again.
-	if hangup := heard(syscall.SIGHUP); o.mode != modeService && len(hangup) > 0 {
-		var stop context.CancelFunc
-		ctx, stop = signal.NotifyContext(ctx, hangup...)
-		defer stop()
+	if a.alone {
+		ctx = prepare(ctx, o.mode)
 	}
 	spools, end := spoolContext(ctx, o.mode)
 	a.spools = spools
