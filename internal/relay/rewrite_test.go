@@ -217,6 +217,41 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// The author that was gets the answers, but never those to a report, which would
+// make another.
+func TestAnswers(t *testing.T) {
+	h := &config.Smarthost{Rewriting: config.Rewriting{HeaderFrom: config.Mailbox{Address: "app@own.example"}}}
+	r := &Relay{Config: &config.Config{}}
+	for _, row := range []struct{ sender, author, want string }{
+		{"joe@web1.example", "joe@web1.example", "Reply-To: joe@web1.example\r\n"},
+		{"", "mailer-daemon@web1.example", ""},
+		{"joe@web1.lan", "joe@web1.lan", ""}, // nobody outside reaches it
+		{"joe@x", "joe@[192.0.2.1]", ""},
+	} {
+		got, _, err := r.wanted(h, row.sender, 0).header([]byte("From: J <"+row.author+">\r\n\r\n"), nil)
+		if want := row.want + "From: J <app@own.example>\r\n\r\n"; err != nil || string(got) != want {
+			t.Errorf("%q from <%s>: got %q, want %q, %v", row.author, row.sender, got, want, err)
+		}
+	}
+}
+
+// A recipient that becomes another is told as ORCPT, which can be in ASCII only;
+// what the caller said about it stays.
+func TestRewrittenORCPT(t *testing.T) {
+	w := wanted{h: &config.Smarthost{Rewriting: config.Rewriting{RewriteTo: true, Rewrite: []config.Rule{{Match: "*@*.lan", To: "%l@own.example"}}}}}
+	for _, row := range []struct{ address, original, want string }{
+		{"a@x.lan", "", "rfc822;a@x.lan"},
+		{"a@x.lan", "rfc822;root@x", "rfc822;root@x"},
+		{"jö@x.lan", "", ""},
+		{"a@out.example", "", ""},
+	} {
+		wire, _ := w.recipients([]smtp.Recipient{{Address: row.address, Original: row.original}})
+		if len(wire) != 1 || wire[0].Original != row.want {
+			t.Errorf("%s: %+v, want %q", row.address, wire, row.want)
+		}
+	}
+}
+
 // The header ends where the empty line is, wherever reads end, and nowhere else.
 func TestReadHeader(t *testing.T) {
 	long := "X: " + strings.Repeat("y", 4091)
