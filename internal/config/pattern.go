@@ -52,7 +52,12 @@ func pattern(s string) (string, string, string) {
 	at := strings.LastIndexByte(s, '@')
 	switch {
 	case at < 0:
-		return "", "is no address: " + quoted(s), `write "*@` + strings.TrimPrefix(s, "*.") + `" for a whole domain`
+		domain, below := strings.CutPrefix(s, "*.")
+		hint := `write "*@` + domain + `" for a whole domain`
+		if below {
+			hint += `, "*@*.` + domain + `" for those below it`
+		}
+		return "", "is no address: " + quoted(s), hint
 	case at == 0:
 		return "", "is no address: " + quoted(s), `write "*` + s + `" for a whole domain`
 	case at == len(s)-1, strings.ContainsAny(s, " <>"):

@@ -54,6 +54,7 @@ func TestRewritingMistakes(t *testing.T) {
 	runMistakes(t, []mistake{
 		{"noTable", where + "rewrite = \"a@b\"\n", key + `must be a table, not text; write { "*@*.lan" = "alerts@example.com" }`, "one address of many"},
 		{"badPattern", where + "rewrite = { \"lan\" = \"a@b\" }\n", key + `"lan" is no address: "lan"; write "*@lan" for a whole domain`, "it would match nothing"},
+		{"badBelow", where + "rewrite = { \"*.lan\" = \"a@b\" }\n", key + `"*.lan" is no address: "*.lan"; write "*@lan" for a whole domain, "*@*.lan" for those below it`, "what was meant is told"},
 		{"null", where + "rewrite = { \"<>\" = \"a@b\" }\n", key + `"<>" cannot be rewritten; write "*@*" for every address; the null sender stays`, "loops of reports"},
 		{"number", where + "rewrite = { \"*@lan\" = 1 }\n", key + `"*@lan" must be text, not a number`, "no address"},
 		{"unknownEscape", where + "rewrite = { \"*@lan\" = \"%u@b\" }\n",
