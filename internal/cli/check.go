@@ -32,11 +32,7 @@ func (a *app) check(ctx context.Context, o *options) int {
 	if cfg == nil {
 		return status
 	}
-	from := cfg.Path
-	if from == "" {
-		from = "the environment"
-	}
-	a.step("config", "%s", from)
+	a.step("config", "%s", whence(cfg))
 	if err := a.log.Err(); err != nil {
 		a.step("log", "%s: %v (mail goes out nevertheless)", cfg.Log.To, err)
 	} else {
@@ -169,7 +165,7 @@ func (a *app) checkEnvelope(ctx context.Context, cfg *config.Config, r *relay.Re
 	from, rule := r.SenderFor(g.host, sel.from)
 	if _, err := c.Mail(ctx, from); err != nil {
 		a.step("sender", "%s %s", changedAddress(sel.from, from, rule), said(err))
-		a.say("%s", senderHint(cfg.Path))
+		a.say("%s", senderHint(whence(cfg)))
 		return statusOfError(err)
 	}
 	a.step("sender", "%s accepted", changedAddress(sel.from, from, rule))
@@ -238,10 +234,7 @@ func (a *app) advise(cfg *config.Config, err error, stage string) {
 
 // remedy is what to change when a set-up is being tried, beyond what hint knows.
 func remedy(cfg *config.Config, err error) string {
-	file := cfg.Path
-	if file == "" {
-		file = "the environment"
-	}
+	file := whence(cfg)
 	var name x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"strings"
@@ -124,12 +125,12 @@ func (a *app) explain(cfg *config.Config, outcomes []relay.Outcome) {
 	}
 }
 
+// whence is where the configuration comes from, for people.
+func whence(cfg *config.Config) string { return cmp.Or(cfg.Path, "the environment") }
+
 // hint is the one thing to change, where there is one.
 func hint(cfg *config.Config, err error) string {
-	file := cfg.Path
-	if file == "" {
-		file = "the environment"
-	}
+	file := whence(cfg)
 	switch {
 	case errors.Is(err, smtp.ErrNoSuchHost):
 		return "check host in " + file
