@@ -2,9 +2,10 @@
 // line for each event, wherever it goes. The text form is the one of Postfix,
 // which pflogsumm, logwatch, fail2ban and their like read.
 //
-// Logging never delays or fails a delivery: a dead or full syslog loses lines,
-// not mail. Nothing from outside can begin a second line or move a terminal:
-// control characters are escaped.
+// Logging never fails a delivery, nor holds it up for more than a second a
+// minute: a syslog that is dead or hangs loses lines, not mail. Nothing from
+// outside can begin a second line or move a terminal: control characters are
+// escaped.
 package maillog
 
 import (

@@ -21,6 +21,11 @@ const (
 	// only: a container has none, and a message a thousand recipients.
 	patience = 3
 	pause    = time.Second
+
+	// A daemon has room for 10 lines or so (net.unix.max_dgram_qlen), and we make
+	// them faster than it reads. It is waited for, but not for long.
+	roomWait = 250 * time.Millisecond
+	roomMost = time.Second // in all, a minute
 )
 
 // open makes the sink that o names.
@@ -133,7 +138,7 @@ func (s *stamp) append(b []byte) []byte {
 }
 
 // socket is a datagram socket of syslog or the journal. It is connected anew
-// when a line does not go through, and never waits.
+// when a line does not go through, and hardly waits.
 type socket struct {
 	path   string
 	format func(b []byte, l level, line []byte) []byte
@@ -142,6 +147,10 @@ type socket struct {
 	fd     int
 	open   bool
 	stream bool // old daemons; a NUL ends a line there, as glibc has it
+
+	full   bool          // there was no room within roomWait
+	waited time.Duration // for room, since
+	since  time.Time
 
 	lost  int       // lines in a row
 	again time.Time // when to look for the daemon once more
@@ -219,7 +228,33 @@ func (s *socket) send(datagram []byte) error {
 	if s.stream {
 		datagram = append(datagram, 0)
 	}
-	return unix.Sendto(s.fd, datagram, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+	for tries := 0; ; tries++ {
+		err := unix.Sendto(s.fd, datagram, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, nil)
+		if err == nil {
+			s.full = false
+		}
+		// Others may take the room that there was.
+		if err != unix.EAGAIN || tries == 100 || !s.awaitRoom() {
+			return err
+		}
+	}
+}
+
+// awaitRoom reports that a line may go through now. One that waited in vain is
+// the last to wait until there is room again: the daemon hangs.
+func (s *socket) awaitRoom() bool {
+	began := s.now()
+	if began.Sub(s.since) >= time.Minute {
+		s.since, s.waited = began, 0
+	}
+	if s.full || s.waited >= roomMost {
+		return false
+	}
+	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLOUT}}
+	n, err := unix.Poll(fds, int(roomWait.Milliseconds()))
+	s.full = n == 0 && err == nil
+	s.waited += s.now().Sub(began)
+	return n > 0 || err == unix.EINTR
 }
 
 func (s *socket) close() error {
