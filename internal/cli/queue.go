@@ -20,15 +20,16 @@ import (
 // configuration there is no spool, and so nothing in it.
 func (a *app) openQueue(o *options, trace func(byte, string)) (*config.Config, *relay.Queue, int) {
 	cfg, err := a.configure(o)
-	if theirs, hint := a.handOver(o, err); theirs != nil || hint != "" {
+	usual := errors.Is(err, fs.ErrPermission) && o.mode != modeQueueRun
+	if usual {
+		cfg, err = a.usualSpool(err)
+	}
+	if theirs, _ := a.handOver(o, err); theirs != nil {
 		a.fail(exNoPerm, err)
 		return nil, nil, a.fail(exNoPerm, errors.New("the queue is the submission service's: ask root, or a member of its group, to look at it"))
 	}
 	if errors.Is(err, config.ErrNoConfig) {
 		return &config.Config{}, nil, exOK
-	}
-	if errors.Is(err, fs.ErrPermission) && o.mode != modeQueueRun {
-		cfg, err = a.usualSpool(err)
 	}
 	if err != nil {
 		return nil, nil, a.fail(exConfig, err)
@@ -51,9 +52,11 @@ func (a *app) usualSpool(err error) (*config.Config, error) {
 	if given := a.getenv("POSTERN_SPOOL"); !a.privileged && filepath.IsAbs(given) {
 		dir = given
 	}
-	if _, serr := os.Stat(dir); serr != nil {
-		return nil, fmt.Errorf("%w\nso it is not known where the spool is, and none is in %s; name it with POSTERN_SPOOL", err, dir)
+	d, serr := os.Open(dir)
+	if serr != nil {
+		return nil, fmt.Errorf("%w\nso it is not known where the spool is, and in %s there is none to be read; name it with POSTERN_SPOOL", err, dir)
 	}
+	_ = d.Close() // it was only looked at
 	return &config.Config{Spool: config.Spool{Dir: dir}}, nil
 }
 

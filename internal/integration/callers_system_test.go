@@ -21,9 +21,7 @@ func aliased(t *testing.T, aliases string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile("/etc/postern/smarthost.toml", append([]byte("aliases = \"/etc/aliases\"\n"), text...), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	writeConfiguration(t, "aliases = \"/etc/aliases\"\n"+string(text))
 	if err := os.WriteFile("/etc/aliases", []byte("# /etc/aliases\nmailer-daemon: postmaster\npostmaster: root\nnobody: root\n"+aliases), 0o644); err != nil {
 		t.Fatal(err)
 	}

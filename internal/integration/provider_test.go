@@ -85,9 +85,7 @@ host = "127.0.0.1"
 port = %d
 `, logFile(), portPlain, portBare)
 	write := func(more string) {
-		if err := os.WriteFile("/etc/postern/smarthost.toml", []byte(text+more), 0o600); err != nil {
-			t.Fatal(err)
-		}
+		writeConfiguration(t, text+more)
 	}
 	write("")
 	got := run(t, "Subject: x\n\nbody\n", sendmail, "-i", plain, bare, "refused@dest.example", "nobody@else.example")

@@ -58,7 +58,18 @@ func (o outcome) must(t *testing.T) {
 func configure(t *testing.T, smarthost string) {
 	t.Helper()
 	text := "domain = \"client.example\"\n[log]\nto = \"" + logFile() + "\"\n[smarthost]\n" + smarthost
-	if err := os.WriteFile("/etc/postern/smarthost.toml", []byte(text), 0o600); err != nil {
+	writeConfiguration(t, text)
+}
+
+// writeConfiguration writes the file anew, for root alone: a test before may have
+// opened it to others.
+func writeConfiguration(t *testing.T, text string) {
+	t.Helper()
+	const path = "/etc/postern/smarthost.toml"
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -128,9 +128,8 @@ func TestServiceKilledUnderLoad(t *testing.T) {
 		})
 	}
 	for range 3 {
-		for n := len(sink.Deliveries()); len(sink.Deliveries()) < n+20; {
-			time.Sleep(5 * time.Millisecond)
-		}
+		n := len(sink.Deliveries())
+		eventually(t, "twenty more were sent", func() bool { return len(sink.Deliveries()) >= n+20 })
 		s.kill()
 		s = submitting(t)
 	}
@@ -172,7 +171,10 @@ func TestServiceDetached(t *testing.T) {
 	withSpool(t, at(portPlain), "")
 	run(t, "", sendmail, "-bd").must(t)
 	pid := strings.TrimSpace(run(t, "", "pgrep", "-f", "^sendmail -bD").stdout)
-	t.Cleanup(func() { run(t, "", "kill", pid) })
+	t.Cleanup(func() {
+		run(t, "", "kill", pid)
+		eventually(t, "the service ended", func() bool { return run(t, "", "pgrep", "-f", "^sendmail -bD").status == 1 })
+	})
 	to := mailbox(t, "to")
 	run(t, "\nx\n", "setpriv", asUser("33", sendmail, to)...).must(t)
 	waitFor(t, to)
