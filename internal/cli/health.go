@@ -192,6 +192,9 @@ func (r *healthReport) text(now time.Time) string {
 		line("parked", "%d", r.Parked)
 	}
 	line("result", "%s", strings.TrimSuffix(r.Status+": "+r.Reason, ": "))
+	if r.Status == "failing" {
+		line("next", "sendmail --check tries each step, mailq lists what waits")
+	}
 	return b.String()
 }
 
