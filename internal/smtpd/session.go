@@ -117,7 +117,7 @@ func (s *session) Rcpt(to string, o *gosmtp.RcptOptions) error {
 // nil: the good answer is a reply as well.
 func (s *session) Data(r io.Reader) error {
 	t := s.transaction()
-	if t == nil {
+	if t == nil { // chunks that were broken off before their goroutine ran
 		return forWire(&Reply{503, [3]int{5, 5, 1}, "The transaction was given up"})
 	}
 	if _, chunks := r.(*io.PipeReader); chunks {
