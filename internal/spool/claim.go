@@ -30,17 +30,15 @@ var ErrTaken = errors.New("spool: somebody else has the message")
 // Claim takes a message from any place (I4). A damaged file, or one of a later
 // version, is moved to failed/ and reported.
 func (s *Spool) Claim(e Entry) (*Claim, error) {
-	if !s.fresh() { // before, so that nobody finds the claim and not its owner
-		if err := s.beat(); err != nil {
-			return nil, err
-		}
+	if err := s.show(); err != nil { // before, so that nobody finds the claim and not its owner
+		return nil, err
 	}
 	lapses := s.lapses()
 	to := e.ref
 	to.dir, to.owner = dirActive, s.o.Owner
 	if err := s.fs.Rename(e.ref.name(), to.name()); err != nil {
 		if errors.Is(err, ErrInDoubt) {
-			s.stray(to, true)
+			s.stray(to, e.ref)
 			return nil, fmt.Errorf("spool: %w", err)
 		}
 		if s.gone(e.ref, err) {
@@ -208,11 +206,10 @@ func (c *Claim) move(dir string, due int64) error {
 	}
 	to := ref{dir: dir, due: due, id: c.ref.id}
 	if err := c.s.fs.Rename(c.ref.name(), to.name()); err != nil && !errors.Is(err, ErrGone) { // only we knew the old name
-		if dir != dirHold { // what is to be held must not be sent meanwhile (I5)
-			c.s.stray(c.ref, true)
-		}
+		c.s.stray(c.ref, to)
 		return fmt.Errorf("spool: %w", err)
 	}
+	c.s.stray(c.ref, ref{})
 	c.ref, c.ended = to, true
 	return nil
 }

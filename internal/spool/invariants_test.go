@@ -230,17 +230,18 @@ func TestI4OneClaimer(t *testing.T) {
 }
 
 // I5: who could neither remove nor park a message that was delivered does not
-// give it back while he lives; who could only not release it does.
+// give it back while he lives; what could not be moved is moved later.
 func TestI5Strays(t *testing.T) {
 	for _, test := range []struct {
 		why  string
 		end  func(u *user, c *spool.Claim) error
 		back int
+		then string
 	}{
-		{"finish", func(u *user, c *spool.Claim) error { return c.Finish() }, 0},
-		{"hold", func(u *user, c *spool.Claim) error { return c.Hold() }, 0},
-		{"release", func(u *user, c *spool.Claim) error { return c.Release(u.now) }, 1},
-		{"fail", func(u *user, c *spool.Claim) error { return c.Fail() }, 1},
+		{"finish", func(u *user, c *spool.Claim) error { return c.Finish() }, 0, "active a,b"},
+		{"hold", func(u *user, c *spool.Claim) error { return c.Hold() }, 0, "hold a,b"},
+		{"release", func(u *user, c *spool.Claim) error { return c.Release(u.now) }, 1, "queue a,b"},
+		{"fail", func(u *user, c *spool.Claim) error { return c.Fail() }, 0, "failed a,b"},
 	} {
 		f := spooltest.NewDisk()
 		if err := published(mustOpen(t, f, "writer")); err != nil {
@@ -260,6 +261,9 @@ func TestI5Strays(t *testing.T) {
 		}
 		if n, err := u.Recover(); n != 0 || err != nil {
 			t.Errorf("%s: again: %d came back; %v", test.why, n, err)
+		}
+		if got, err := u.look(); got != test.then || err != nil {
+			t.Errorf("%s: then %q, want %q; %v", test.why, got, test.then, err)
 		}
 	}
 }

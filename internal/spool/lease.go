@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -20,9 +21,12 @@ var ErrLost = errors.New("spool: the lease ran out, and somebody else has taken 
 
 // pulse is how we show that we live.
 type pulse struct {
-	mu   sync.Mutex
-	name string    // of our newest file; "" before the first
-	at   time.Time // by our clock, before it was made
+	beats sync.Mutex // one at a time; held while the host of the spool is waited for
+
+	mu    sync.Mutex
+	shown bool
+	name  string    // of our newest file; "" before the first
+	at    time.Time // by our clock, before it was made
 	// lapses is how often we were late: claims from before may be others' by now.
 	lapses int
 }
@@ -38,7 +42,7 @@ func (s *Spool) elapsed(t time.Time) time.Duration {
 func (s *Spool) fresh() bool {
 	s.pulse.mu.Lock()
 	defer s.pulse.mu.Unlock()
-	return s.pulse.name != "" && s.elapsed(s.pulse.at) < s.o.Lease/2
+	return s.pulse.shown && s.elapsed(s.pulse.at) < s.o.Lease/2
 }
 
 func (s *Spool) lapses() int {
@@ -47,40 +51,78 @@ func (s *Spool) lapses() int {
 	return s.pulse.lapses
 }
 
+// show makes sure that nobody can take our claims for abandoned.
+func (s *Spool) show() error {
+	if s.fresh() {
+		return nil
+	}
+	s.pulse.beats.Lock()
+	defer s.pulse.beats.Unlock()
+	if s.fresh() { // another claim has done it meanwhile
+		return nil
+	}
+	return s.appear()
+}
+
 // beat makes our file anew.
 func (s *Spool) beat() error {
-	s.pulse.mu.Lock()
-	defer s.pulse.mu.Unlock()
+	s.pulse.beats.Lock()
+	defer s.pulse.beats.Unlock()
+	return s.appear()
+}
+
+// appear is beat for who has the lock.
+func (s *Spool) appear() error {
 	began := s.o.Now()
 	name := dirLive + "/" + s.o.NewID() + "." + string(s.o.Owner)
 	f, err := s.fs.Create(name)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT):
+		// A full disk is emptied by sending what is on it. Who shares this host sees
+		// without the file that we live, and keeps out while we run the queue.
+		name = ""
+	case err != nil:
 		return fmt.Errorf("spool: %w", err)
+	default:
+		// That it is there is all, and it holds nothing.
+		_ = f.Close()
 	}
-	// That it is there is all, and it holds nothing.
-	_ = f.Close()
-	old := s.pulse.name
-	if old != "" && s.elapsed(s.pulse.at) >= s.o.Lease/2 {
-		s.pulse.lapses++
-	}
-	s.pulse.name, s.pulse.at = name, began
-	if old != "" {
+	if old := s.appeared(name, began); old != "" {
 		// If it stays, the newer one counts, and a later sweep has it.
 		_ = s.fs.Remove(old)
 	}
 	return nil
 }
 
-// leave takes our file away, when we claim nothing more.
-func (s *Spool) leave() error {
+// appeared notes our new file, "" for none, and returns the one that it replaces.
+func (s *Spool) appeared(name string, began time.Time) (old string) {
 	s.pulse.mu.Lock()
 	defer s.pulse.mu.Unlock()
-	if s.pulse.name == "" {
+	if s.pulse.shown && s.elapsed(s.pulse.at) >= s.o.Lease/2 {
+		s.pulse.lapses++
+	}
+	s.pulse.shown, s.pulse.at = true, began
+	if name != "" {
+		old, s.pulse.name = s.pulse.name, name
+	}
+	return old
+}
+
+// leave takes our file away, when we claim nothing more.
+func (s *Spool) leave() error {
+	s.pulse.beats.Lock()
+	defer s.pulse.beats.Unlock()
+	s.pulse.mu.Lock()
+	name := s.pulse.name
+	s.pulse.name, s.pulse.shown = "", false
+	s.pulse.mu.Unlock()
+	if name == "" {
 		return nil
 	}
-	name := s.pulse.name
-	s.pulse.name = ""
-	return s.fs.Remove(name)
+	if err := s.fs.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) { // after a long rest it has been swept
+		return err
+	}
+	return nil
 }
 
 // Keep renews the leases of all claims until stop is called. report hears of
@@ -98,7 +140,7 @@ func (s *Spool) Keep(report func(error)) (stop func()) {
 			case <-t.C:
 			}
 			s.pulse.mu.Lock()
-			working := s.pulse.name != ""
+			working := s.pulse.shown
 			s.pulse.mu.Unlock()
 			if !working {
 				continue
@@ -118,14 +160,11 @@ func (c *Claim) held() error {
 	if c.ref.owner != c.s.o.Owner { // it is only looked at
 		return nil
 	}
-	fresh := c.s.fresh()
-	if fresh && c.lapses == c.s.lapses() {
+	if c.s.fresh() && c.lapses == c.s.lapses() {
 		return nil
 	}
-	if !fresh {
-		if err := c.s.beat(); err != nil {
-			return err
-		}
+	if err := c.s.show(); err != nil {
+		return err
 	}
 	lapses := c.s.lapses()
 	to := c.ref

@@ -3,6 +3,9 @@ package spool_test
 import (
 	"errors"
 	"io"
+	"runtime"
+	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -218,4 +221,92 @@ func TestLeaseRenewed(t *testing.T) {
 			t.Errorf("left: %v", left)
 		}
 	})
+}
+
+// A disk without room for a sign of life can be emptied: messages are claimed,
+// read and removed.
+func TestLeaseNoRoom(t *testing.T) {
+	for _, full := range []error{syscall.ENOSPC, syscall.EDQUOT} {
+		w := newTwo(t, 0)
+		disk := &fullLive{w.disk, full}
+		worker := mustOpen(t, disk, "worker")
+		c, err := worker.claim()
+		if err != nil {
+			t.Fatal(err)
+		}
+		worker.now = worker.now.Add(lease) // it is late, and still has no room
+		r, err := c.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if text, err := io.ReadAll(r); string(text) != message || err != nil {
+			t.Errorf("%q %v", text, err)
+		}
+		if err := errors.Join(r.Close(), c.Finish(), worker.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// fullLive is a disk on which no file can be made in live/.
+type fullLive struct {
+	spool.FS
+	err error
+}
+
+func (f *fullLive) Create(name string) (spool.File, error) {
+	if strings.HasPrefix(name, "live/") {
+		return nil, f.err
+	}
+	return f.FS.Create(name)
+}
+
+// Claims that are made together need one sign of life between them.
+func TestLeaseShownOnce(t *testing.T) {
+	disk := spooltest.NewDisk()
+	slow := &slowLive{FS: disk, entered: make(chan bool, 8), gate: make(chan bool)}
+	u := mustOpen(t, slow, "worker")
+	for range 8 {
+		if err := published(u); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _, err := u.List("queue")
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan []spool.Claimed)
+	go func() { done <- u.ClaimAll(list) }()
+	<-slow.entered
+	for range 1000 { // the others come to it
+		runtime.Gosched()
+	}
+	close(slow.gate)
+	for _, one := range <-done {
+		if one.Err != nil {
+			t.Error(one.Err)
+		}
+	}
+	live := names(t, disk, "live")
+	if more := len(slow.entered); more != 0 || len(live) != 1 {
+		t.Fatalf("shown %d times more, there are %v", more, live)
+	}
+	// That others have swept it during a long rest is no error.
+	if err := errors.Join(disk.Remove("live/"+live[0]), u.Close()); err != nil {
+		t.Error(err)
+	}
+}
+
+// slowLive is a disk that makes no file in live/ before the gate is open.
+type slowLive struct {
+	spool.FS
+	entered, gate chan bool
+}
+
+func (s *slowLive) Create(name string) (spool.File, error) {
+	if strings.HasPrefix(name, "live/") {
+		s.entered <- true
+		<-s.gate
+	}
+	return s.FS.Create(name)
 }

@@ -29,7 +29,7 @@ type Spool struct {
 	o  Options
 
 	mu     sync.Mutex
-	strays map[string]ref // claims of ours that could not be given back, by name
+	strays map[string]ref // where claims of ours belong that could not be moved, by name
 	pulse  pulse
 }
 
@@ -189,7 +189,7 @@ func (s *Spool) Find(id string) (Entry, error) {
 }
 
 // Recover gives messages back to the queue whose owner is dead or whose lease
-// has ended, and removes what dead owners left in tmp/, which was never
+// has ended, moves those of ours that could not be moved before, and removes what dead owners left in tmp/, which was never
 // published, and in live/. It returns how many messages came back.
 func (s *Spool) Recover() (int, error) {
 	active, _, err := s.List(dirActive)
@@ -204,11 +204,12 @@ func (s *Spool) Recover() (int, error) {
 			errs = append(errs, err)
 			continue
 		}
-		to := e.ref
-		to.dir = dirQueue
+		to := s.home(e.ref)
 		if err := s.fs.Rename(e.ref.name(), to.name()); err == nil {
-			s.stray(e.ref, false)
-			n++
+			s.stray(e.ref, ref{})
+			if to.dir == dirQueue {
+				n++
+			}
 		} else if !s.gone(e.ref, err) { // else somebody was quicker
 			errs = append(errs, err)
 		}
@@ -231,16 +232,28 @@ func (s *Spool) abandoned(r ref, census func() (*census, error)) (bool, error) {
 	return err == nil && c.expired(r.owner, s.o.Lease), err
 }
 
-// stray notes that a claim of ours is to be given back by Recover, since its own
-// attempt failed; or that this is done.
-func (s *Spool) stray(r ref, is bool) {
+// stray notes where a claim of ours is to be put by Recover, since its own attempt
+// failed; the zero ref says that this is done.
+func (s *Spool) stray(r, to ref) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if is {
-		s.strays[r.name()] = r
-	} else {
+	if to == (ref{}) {
 		delete(s.strays, r.name())
+	} else {
+		s.strays[r.name()] = to
 	}
+}
+
+// home is where an abandoned claim belongs. What was to be held must not be sent
+// meanwhile (I5).
+func (s *Spool) home(r ref) ref {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if to, ok := s.strays[r.name()]; ok {
+		return to
+	}
+	r.dir = dirQueue
+	return r
 }
 
 // gone reports whether a file had moved on when an operation on it failed with
