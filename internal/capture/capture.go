@@ -61,8 +61,12 @@ func (m *Maildir) Write(e Envelope, message io.Reader) (file string, err error) 
 	if err := os.Rename(draft, file); err != nil {
 		return "", err
 	}
+	draft = file // it is taken back if it may not last
+	if err := syncDir(filepath.Join(m.Dir, "new")); err != nil {
+		return "", err
+	}
 	published = true
-	return file, syncDir(filepath.Join(m.Dir, "new"))
+	return file, nil
 }
 
 // fill writes the fields of the envelope and the message.
@@ -124,7 +128,7 @@ func (m *Maildir) name() string {
 }
 
 // directories makes what is missing, and tells the modes. If the group of an
-// existing directory may write in it, what is made there is open to the group,
+// existing directory may write in it, and others may not, what is made there is open to the group,
 // else to the owner only.
 func (m *Maildir) directories() (dir, file fs.FileMode, err error) {
 	if err := os.Mkdir(m.Dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
@@ -135,7 +139,7 @@ func (m *Maildir) directories() (dir, file fs.FileMode, err error) {
 		return 0, 0, err
 	}
 	dir, file = 0o700, 0o600
-	if info.Mode().Perm()&0o020 != 0 {
+	if info.Mode().Perm()&0o022 == 0o020 {
 		dir, file = 0o770|info.Mode()&fs.ModeSetgid, 0o660
 	}
 	for _, name := range []string{"tmp", "new", "cur"} {

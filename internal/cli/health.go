@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
 	"postern/internal/config"
 	"postern/internal/health"
 	"postern/internal/relay"
+	"postern/internal/spool"
 )
 
 const (
@@ -90,20 +92,17 @@ func (a *app) noteSpool(q *relay.Queue, last bool) {
 func snapshot(q *relay.Queue) (health.Queue, error) {
 	var s health.Queue
 	all, _, err := q.Spool.All()
-	for _, e := range all {
-		if e.Place == "hold" || e.Place == "failed" {
-			s.Parked++
-			continue
-		}
-		state, err := q.Spool.Read(e)
+	waiting := slices.DeleteFunc(all, func(e spool.Entry) bool { return e.Place == "hold" || e.Place == "failed" })
+	s.Parked = len(all) - len(waiting)
+	q.Spool.Each(waiting, func(_ spool.Entry, state *spool.State, err error) {
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // it has moved on
+			return // it has moved on
 		}
 		s.Waiting++
 		if err == nil && (s.Oldest.IsZero() || state.Created.Before(s.Oldest)) {
 			s.Oldest = state.Created
 		}
-	}
+	})
 	return s, err
 }
 

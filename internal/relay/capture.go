@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"postern/internal/capture"
@@ -27,8 +26,8 @@ func (r *Relay) capture(w wanted, wire []smtp.Recipient, m smtp.Message) (file s
 	if err != nil {
 		return "", err
 	}
-	file, err = r.Maildir(w.h).Write(e, text)
-	return file, errors.Join(err, text.Close())
+	defer func() { _ = text.Close() }() // all of it was read, or Write says so
+	return r.Maildir(w.h).Write(e, text)
 }
 
 // captured are the outcomes of capture.

@@ -40,13 +40,13 @@ func keepIn(s *spool.Spool, id string, state *spool.State, open func() (io.ReadC
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, text.Close()) }()
 	d, err := s.CreateAs(id)
 	if err != nil {
-		return "", err
+		return "", errors.Join(err, text.Close())
 	}
 	defer d.Abandon()
-	if _, err := io.Copy(d, text); err != nil {
+	_, err = io.Copy(d, text)
+	if err = errors.Join(err, text.Close()); err != nil { // all that can fail is before it is kept
 		return "", err
 	}
 	return d.ID(), d.Commit(state, due)
@@ -78,25 +78,31 @@ func (q *Queue) fetch(ctx context.Context, most int) (n int, err error) {
 		if n == most || ctx.Err() != nil {
 			break
 		}
-		switch err := q.move(e); {
-		case errors.Is(err, spool.ErrTaken):
-		case err != nil:
-			return n, err
-		default:
-			n++
+		c, err := q.Fallback.Claim(e)
+		if err != nil { // it concerns this one only
+			if !errors.Is(err, spool.ErrTaken) {
+				q.Relay.Log.Warning("fallback_dir: " + err.Error())
+			}
+			continue
 		}
+		if err := q.move(c); err != nil {
+			return n, err
+		}
+		n++
 	}
 	return n, nil
 }
 
-// move takes one message to the spool.
-func (q *Queue) move(e spool.Entry) error {
-	c, err := q.Fallback.Claim(e)
-	if err != nil {
-		return err
-	}
-	state := *c.State
-	if _, err := keepIn(q.Spool, e.ID, &state, c.Open, e.Due); err != nil {
+// move takes one message to the spool. One that is not what was written is parked
+// here.
+func (q *Queue) move(c *spool.Claim) error {
+	state, e := *c.State, c.Entry()
+	_, err := keepIn(q.Spool, e.ID, &state, c.Open, e.Due)
+	switch {
+	case errors.Is(err, spool.ErrDamaged):
+		q.Relay.Log.Warning(fmt.Sprintf("fallback_dir: %s: %v; it is kept in failed/", e.ID, err))
+		return c.Fail()
+	case err != nil:
 		return errors.Join(err, c.Release(e.Due))
 	}
 	return c.Finish()

@@ -45,7 +45,7 @@ func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Out
 	if err != nil {
 		return "", err
 	}
-	defer func() { err = errors.Join(err, m.Close()) }()
+	defer func() { _ = m.Close() }() // what is kept is kept, whatever becomes of the form
 	state := &spool.State{Created: q.now(), Sender: env.Sender, Return: env.Return, EnvelopeID: env.ID, UID: uid,
 		EightBit: m.Body().Facts().EightBit}
 	for i, to := range env.Recipients {
@@ -85,18 +85,15 @@ func (q *Queue) Again(created time.Time) time.Time {
 
 // HasDue reports whether there is anything for a run to do: a message whose time
 // has come, or one that was left behind by a process which died. A spool on
-// another host is not asked: that would cost each message a connection.
+// another host is not asked: that would cost each message a connection; what
+// waits in its fallback is to be seen from here.
 func (q *Queue) HasDue() bool {
-	if q.Spool.Remote() {
-		return false
-	}
-	for _, place := range []string{"queue", "active"} {
-		entries, _, err := q.Spool.List(place)
-		if err == nil && slices.ContainsFunc(entries, q.Spool.Due) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(q.Spools(), func(s *spool.Spool) bool {
+		return !s.Remote() && slices.ContainsFunc([]string{"queue", "active"}, func(place string) bool {
+			entries, _, err := s.List(place)
+			return err == nil && slices.ContainsFunc(entries, s.Due)
+		})
+	})
 }
 
 // loaded is a claimed message as a message.Message, for servers that cannot take

@@ -172,27 +172,29 @@ func (r *run) collect(first bool) error {
 	if r.o.Match != nil && !first {
 		return nil // what was chosen is done
 	}
-	for _, e := range entries {
-		if r.seen[e.ID] || (r.o.DueOnly || !first) && !r.q.Spool.Due(e) {
-			continue
-		}
-		if r.o.Match == nil && r.single() {
-			r.lanes[0].todo = append(r.lanes[0].todo, e)
-			continue
-		}
-		state, err := r.q.Spool.Read(e)
-		if r.o.Match != nil && (err != nil || !r.o.Match(e.ID, state)) {
-			continue
-		}
-		l := r.lanes[0] // also for what cannot be read, which claiming finds out
-		if err == nil {
-			if next := r.after(-1, state); next != nil {
-				l = next
-			}
-		}
-		l.todo = append(l.todo, e)
+	entries = slices.DeleteFunc(entries, func(e spool.Entry) bool {
+		return r.seen[e.ID] || (r.o.DueOnly || !first) && !r.q.Spool.Due(e)
+	})
+	if r.o.Match == nil && r.single() {
+		r.lanes[0].todo = entries
+		return nil
 	}
+	r.q.Spool.Each(entries, r.choose)
 	return nil
+}
+
+// choose puts a message on the lane that it goes by first, if it is to be tried.
+func (r *run) choose(e spool.Entry, state *spool.State, err error) {
+	if r.o.Match != nil && (err != nil || !r.o.Match(e.ID, state)) {
+		return
+	}
+	l := r.lanes[0] // also for what cannot be read, which claiming finds out
+	if err == nil {
+		if next := r.after(-1, state); next != nil {
+			l = next
+		}
+	}
+	l.todo = append(l.todo, e)
 }
 
 // single reports that no file has to be opened to know where a message goes.

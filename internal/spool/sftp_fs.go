@@ -108,7 +108,7 @@ func (s *session) group(f *SFTP) bool {
 	s.modes.Do(func() {
 		var info fs.FileInfo
 		err := s.call(func() (err error) { info, err = s.sftp.Stat(f.path("")); return err })
-		s.shared = err == nil && info.Mode().Perm()&0o020 != 0
+		s.shared = err == nil && info.Mode().Perm()&0o022 == 0o020 // as in OpenLocal
 	})
 	return s.shared
 }
@@ -182,7 +182,7 @@ func (f *SFTP) open(name string, flags int) (file *sftp.File, info fs.FileInfo, 
 		}
 		return errors.Join(errs[1], errs[0]) // that it is not there, rather than "failure"
 	})
-	if err == nil && !info.Mode().IsRegular() {
+	if err == nil && (!info.Mode().IsRegular() || info.Size() < 0) { // a size is what the server says
 		err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
 	}
 	return file, info, from, err
