@@ -10,7 +10,7 @@ to=$1
 shift
 status=$(mktemp) || exit
 trap 'trap "" TERM; kill -TERM 0; wait' TERM
-{ "$@" 2>&1; echo $? >"$status"; } | sendmail --digest="${DIGEST:-15m}" --tee "$to" &
+{ trap : TERM; "$@" 2>&1; echo $? >"$status"; } | sendmail --digest="${DIGEST:-15m}" --tee "$to" &
 wait $!
 code=$(cat "$status")
 rm -f "$status"
