@@ -123,6 +123,7 @@ func TestExpand(t *testing.T) {
 		{"not for people at our domain, who may be elsewhere", star, "bob@client.example", "bob@client.example"},
 		{"not for other domains", star, "bob@x.example", "bob@x.example"},
 		{"* does not catch what it names itself", "*: ops\n", "bob", "ops@client.example(bob@client.example)"},
+		{"nor what its own names lead to", "*: ops\nops: carol\n", "bob", "carol@client.example(bob@client.example)"},
 		{"a name is no pattern", sample + "b*: x@y\n", "bob", "bob@client.example"},
 		{"quoted local parts", "\"a b\": \"c d\"@x\n", `"A B"`, `"c d"@x("A B"@client.example)`},
 	} {
