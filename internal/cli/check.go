@@ -25,8 +25,8 @@ func (a *app) step(name, format string, args ...any) {
 }
 
 // check goes through everything that a delivery needs, but sends no message:
-// configuration, name, connection, TLS, login, sender, and recipients if any
-// are given.
+// configuration, log, aliases, spool, name, connection, TLS, login, sender, and
+// recipients if any are given.
 func (a *app) check(ctx context.Context, o *options) int {
 	cfg, status := a.load(o)
 	if cfg == nil {
@@ -52,6 +52,7 @@ func (a *app) check(ctx context.Context, o *options) int {
 	for _, step := range sel.steps {
 		a.step("alias", "%s", step)
 	}
+	status = worse(status, a.checkSpool(cfg, r))
 	for _, g := range sel.groups {
 		status = worse(status, a.checkOne(ctx, cfg, r, sel, g))
 	}
