@@ -33,8 +33,9 @@ const (
 type service struct {
 	a       *app
 	o       *options
-	current atomic.Pointer[outlet] // by the configuration in force
-	arrived chan struct{}          // something is in the queue
+	current atomic.Pointer[outlet]             // by the configuration in force
+	arrived chan struct{}                      // something is in the queue
+	endRun  atomic.Pointer[context.CancelFunc] // of the run of the queue that is under way
 	rates   *rates
 	first   config.Service // what cannot change while it runs
 }
@@ -153,6 +154,10 @@ func (v *service) reload() {
 		was.MaxConnections != is.MaxConnections || was.UserConnections != is.UserConnections {
 		v.a.log.Warning("[service]: what has changed there but user_rate comes into force when the service is restarted")
 	}
+	// What arrives from now on is not for a run by the old one.
+	if end := v.endRun.Load(); end != nil {
+		(*end)()
+	}
 	v.wake()
 }
 
@@ -172,14 +177,17 @@ func (v *service) runQueue(ctx context.Context) {
 	}
 	said := ""
 	for {
+		one, end := context.WithCancel(ctx)
+		v.endRun.Store(&end) // before the configuration is looked at, which may change now
 		q := v.current.Load().queue
-		_, err := q.Run(ctx, relay.RunOptions{DueOnly: true})
+		_, err := q.Run(one, relay.RunOptions{DueOnly: true})
+		end()
 		if ctx.Err() != nil {
 			return
 		}
 		v.a.noteSpool(q, false)
 		text := ""
-		if err != nil {
+		if err != nil && !errors.Is(err, context.Canceled) {
 			text = "queue run: " + err.Error()
 		}
 		if text != said && text != "" { // once is enough
