@@ -72,8 +72,7 @@ func (in *inbound) routable(t *smtpd.Transaction, address string) error {
 func (in *inbound) take(t *smtpd.Transaction, content io.Reader) (*submission, error) {
 	block, body, err := in.a.read(content, in.a.tempDir(in.cfg), in.headerLimit)
 	if err != nil {
-		in.a.log.Refused(err.Error(), exDataErr)
-		return nil, replyOfFault(err)
+		return nil, replyOfFault(in.a.refused(err))
 	}
 	named := make([]headers.Address, len(t.Recipients))
 	wishes := make(map[string]smtpd.Recipient)

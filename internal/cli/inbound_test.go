@@ -3,6 +3,8 @@ package cli
 import (
 	"context"
 	"io"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -11,6 +13,7 @@ import (
 
 	"postern/internal/config"
 	"postern/internal/headers"
+	"postern/internal/maillog"
 	"postern/internal/message"
 	"postern/internal/smtpd"
 )
@@ -53,6 +56,45 @@ func (k *taker) Message(_ context.Context, t *smtpd.Transaction, content io.Read
 	return smtpd.Replyf(250, [3]int{2, 0, 0}, "Ok")
 }
 
+// What is not taken is logged with the status that the reply stands for: one that
+// broke off can come again, a loop cannot.
+func TestInboundRefused(t *testing.T) {
+	cfg, err := config.Parse("[smarthost]\nhost = \"127.0.0.1\"\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, in, reply, status string }{
+		{"a loop", dialogue(strings.Repeat("Received: x\n", maxReceived+1), false, 0), "554 5.6.0 ", "status=65"},
+		{"a header too large", dialogue("X: "+strings.Repeat("x", 2<<20)+"\n", false, 0), "554 5.6.0 ", "status=65"},
+		{"half a message", strings.TrimSuffix(dialogue("X: y\n\nhalf", true, 0), "\r\n.\r\nQUIT\r\n"), "451 4.4.2 ", "status=74"},
+	} {
+		path := filepath.Join(t.TempDir(), "log")
+		a := &app{name: "sendmail", now: time.Now, host: func() string { return "client.example" },
+			log: maillog.Open(maillog.Options{To: path, Tag: "x", Now: time.Now, Stderr: io.Discard})}
+		k := &taker{inbound: inbound{a: a, cfg: cfg, domain: "client.example", headerLimit: 1 << 20}}
+		out := talk(t, k, c.in)
+		a.log.Close()
+		log, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(k.sent) > 0 || !strings.Contains(out, c.reply) || strings.Count(string(log), "reject: ") != 1 || !strings.Contains(string(log), c.status) {
+			t.Errorf("%s: %q %s%s", c.name, k.sent, out, log)
+		}
+	}
+}
+
+// talk has a whole dialogue with a handler.
+func talk(t *testing.T, h smtpd.Handler, in string) string {
+	t.Helper()
+	s := smtpd.New(t.Context(), smtpd.Options{Host: "client.example", Domain: "client.example", Now: time.Now, MaxRecipients: 100,
+		Open: func(smtpd.Peer) (smtpd.Handler, error) { return h, nil }, Warn: func(text string) { t.Error(text) }})
+	defer s.Close()
+	var out strings.Builder
+	s.Handle(smtpd.Stdio(strings.NewReader(in), &out), smtpd.Peer{UID: 1})
+	return out.String()
+}
+
 // Over SMTP as well a Bcc never goes out, however the caller writes it, breaks
 // lines or cuts the message into chunks, and it names no recipient: those are
 // RCPT's. What is refused is not sent, and everything else is sent once.
@@ -77,13 +119,9 @@ func FuzzInboundBcc(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string, lf bool, chunk uint8) {
 		a := &app{name: "sendmail", err: io.Discard, now: time.Now, getenv: func(string) string { return "" }, host: func() string { return "client.example" }}
 		k := &taker{inbound: inbound{a: a, cfg: cfg, domain: "client.example", who: person{login: "joe"}, headerLimit: headers.DefaultLimit}}
-		s := smtpd.New(t.Context(), smtpd.Options{Host: "client.example", Domain: "client.example", Now: time.Now, MaxRecipients: 100,
-			Open: func(smtpd.Peer) (smtpd.Handler, error) { return k, nil }, Warn: func(text string) { t.Error(text) }})
-		defer s.Close()
-		var out strings.Builder
-		s.Handle(smtpd.Stdio(strings.NewReader(dialogue(text, lf, int(chunk))), &out), smtpd.Peer{UID: 1})
-		if good := strings.Count(out.String(), "250 2.0.0 Ok\r\n"); good != len(k.sent) || good > 1 {
-			t.Fatalf("%d sent, %d good answers\n%s", len(k.sent), good, &out)
+		out := talk(t, k, dialogue(text, lf, int(chunk)))
+		if good := strings.Count(out, "250 2.0.0 Ok\r\n"); good != len(k.sent) || good > 1 {
+			t.Fatalf("%d sent, %d good answers\n%s", len(k.sent), good, out)
 		}
 		for _, sent := range k.sent {
 			to, text, _ := strings.Cut(sent, "\n\n")

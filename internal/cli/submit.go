@@ -104,12 +104,18 @@ func (a *app) submit(ctx context.Context, o *options) int {
 
 // refuse says why nothing is sent. err is a *fault, or a surprise.
 func (a *app) refuse(err error) int {
+	f := a.refused(err)
+	return a.fail(f.status, f)
+}
+
+// refused logs why nothing is sent; a caller in a dialogue gets a reply then.
+func (a *app) refused(err error) *fault {
 	var f *fault
 	if !errors.As(err, &f) {
 		f = &fault{exSoftware, err}
 	}
 	a.log.Refused(f.Error(), f.status)
-	return a.fail(f.status, f)
+	return f
 }
 
 // receive reads the message to its end, whatever is wrong, and makes what is to
