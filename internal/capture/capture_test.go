@@ -17,6 +17,15 @@ func maildir(dir string) *Maildir {
 	return &Maildir{Dir: dir, Host: "web1/a:b", Now: func() time.Time { return time.Unix(1_800_000_000, 123_456_000) }}
 }
 
+// No address makes a field of its own.
+func TestFieldsAreLines(t *testing.T) {
+	e := Envelope{Sender: "a\r\nSubject: y", Recipients: []string{"b\nX: y", "\x1b[2J@x"}}
+	want := "X-Envelope-From: <a??Subject: y>\r\nX-Envelope-To: <b?X: y>\r\nX-Envelope-To: <?[2J@x>\r\n"
+	if got := string(e.fields()); got != want {
+		t.Errorf("got %q", got)
+	}
+}
+
 // files are those below a directory.
 func files(t *testing.T, dir string) (names []string) {
 	t.Helper()

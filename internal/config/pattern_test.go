@@ -110,6 +110,8 @@ func TestSeveralMistakes(t *testing.T) {
 			`FILE:3: smarthost.senders: is no address: "example.com"; write "*@example.com" for a whole domain`, "it would match nothing"},
 		{"atDomain", where + "recipients = [\"a@x\", \"@example.com\"]\n",
 			`FILE:3: smarthost.recipients: item 2 is no address: "@example.com"; write "*@example.com" for a whole domain`, "other programs write it so"},
+		{"name", where + "senders = \"J <a@x>\"\n",
+			`FILE:3: smarthost.senders: is no address: "J <a@x>"; write "user@example.com", "*@example.com" or "*@*.example.com"`, "it would match nothing"},
 		{"uLabel", where + "recipients = \"*@büro.example\"\n",
 			`FILE:3: smarthost.recipients: has a domain that is not in ASCII: "*@büro.example"; write the form that begins with xn--`, "it would match nothing"},
 		{"inlineList", "smarthost = [{ host = \"a\", senders = \"<>\" }, { host = \"b\" }]\n",

@@ -65,6 +65,17 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// What belongs to a match is not carried over into the next message.
+func TestMatchInNextDigest(t *testing.T) {
+	c := newCollector(Options{Match: regexp.MustCompile("x"), Context: 1, Size: MinSize, Now: func() time.Time { return time.Time{} }})
+	for _, row := range []struct{ in, want string }{{"a\nb\nx1\n", "b\nx1\n"}, {"c\nd\nx2\n", "d\nx2\n"}} {
+		c.write([]byte(row.in))
+		if got := textOf(t, c.take()); got != row.want {
+			t.Errorf("%q: got %q, want %q", row.in, got, row.want)
+		}
+	}
+}
+
 // A flood keeps its first and its last lines, whole, and says what is missing.
 func TestFlood(t *testing.T) {
 	for _, count := range []int{10, 200, 1_000, 1_500, 2_000, 100_000} {

@@ -41,6 +41,7 @@ var lineTests = []struct{ why, in, want string }{
 	{"one that ends with the stream", "a\x1b[31", "a|"},
 	{"a title that never ends does not swallow the rest", "\x1b]" + strings.Repeat("x", maxText) + "yz\n", "yz|"},
 	{"nor do parameters", "\x1b[" + strings.Repeat("1", maxControl) + "2m\n", "2m|"},
+	{"nor do the characters between", "\x1b" + strings.Repeat("!", maxControl+1) + "yz\n", "!yz|"},
 	{"NUL, bell, backspace and others", "a\x00b\ac\bd\x0ce\x7ff\n", "abcdef|"},
 	{"tabs stay", "a\tb\n", "a\tb|"},
 	{"UTF-8", "Grüße ☃ 😀\n", "Grüße ☃ 😀|"},

@@ -253,6 +253,20 @@ func TestLater(t *testing.T) {
 	w.result(0, "the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 1) waits to be sent: no route")
 }
 
+// Who wants a digest each ten seconds does not wait for a minute.
+func TestLaterIsNotLaterThanTheNext(t *testing.T) {
+	w := start(t, Options{Every: 10 * time.Second})
+	w.write("one\n")
+	<-w.clock.armed
+	w.clock.advance(10 * time.Second)
+	w.expect("one\n", Later, "no route")
+	<-w.clock.armed
+	w.clock.advance(10 * time.Second)
+	w.expect("one\n", Accepted, "")
+	w.in.Close()
+	w.result(0, "the digest from 2026-11-24 12:00:00 to 2026-11-24 12:00:00 (lines: 1) waits to be sent: no route")
+}
+
 // At the end there is one try; what is lost is counted and told.
 func TestLost(t *testing.T) {
 	w := start(t, Options{})
