@@ -18,8 +18,8 @@ type Rewriting struct {
 	// leaves such a field.
 	Fallback     Address
 	FallbackRule string
-	// Name is the display name of a From that is changed by FallbackRule; "" keeps
-	// the one it has, or makes one of the address that was there.
+	// Name is the display name of a From that becomes one address by FallbackRule;
+	// "" keeps the one it has, or makes one of the address that was there.
 	Name string
 	// Real reports an address that answers can go to. A changed From becomes a
 	// Reply-To if all its addresses are, and there is none.
@@ -204,7 +204,7 @@ func (r *rewriter) from(f Field) (Field, []Address) {
 		return r.first(f, was[0], list), was
 	case len(list) == 0:
 		return f, nil
-	case r.Name != "" && list[0].rule == r.FallbackRule || r.becomeOne(was):
+	case len(was) == 1 && r.Name != "" && list[0].rule == r.FallbackRule || r.becomeOne(was):
 		// Several authors may have become one, whom a list may name only once.
 		return r.first(f, was[0], list), was
 	case len(p.found) == 1 && !broken && unnamed(value, p.found[0].span):
