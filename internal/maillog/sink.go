@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -105,14 +104,14 @@ func (s *stream) close() error {
 	return errors.Join(err, s.closer.Close())
 }
 
-// openFile appends to a file. A link is not followed and nothing is waited for:
-// a log directory may be writable by others.
+// openFile opens a log file.
 func openFile(o Options) (sink, error) {
-	f, err := os.OpenFile(o.To, os.O_WRONLY|os.O_APPEND|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o640)
+	f, err := newFile(o.To)
 	if err != nil {
 		return nil, err
 	}
-	s := &stream{w: f, closer: f}
+	w := &file{o.To, f}
+	s := &stream{w: w, closer: w}
 	if o.Format != "json" {
 		clock, rest := stamp{layout: time.RFC3339, now: o.Now}, fmt.Sprintf(" %s %s[%d]: ", o.Host, o.Tag, o.PID)
 		s.prefix = func(b []byte) []byte { return append(clock.append(b), rest...) }
