@@ -23,3 +23,16 @@ func TestHelp(t *testing.T) {
 		}
 	}
 }
+
+// The other names have the text of what they do.
+func TestHelpOfNames(t *testing.T) {
+	for name, row := range map[string]struct{ has, not string }{
+		"mailq":      {"\n  --show ID ", "\n  -f "},
+		"newaliases": {"alias file", "\n  -"},
+		"send-mail":  {"usage: send-mail [options]", "usage: sendmail"},
+	} {
+		if text := helpText(name); !strings.Contains(text, row.has) || strings.Contains(text, row.not) {
+			t.Errorf("%s: %s", name, text)
+		}
+	}
+}
