@@ -95,6 +95,7 @@ func (g *digester) send(d *digest.Digest, last bool) (digest.Fate, string) {
 			return digest.Later, err.Error()
 		}
 	}
+	defer g.a.closeQueues() // until the next digest, perhaps for hours
 	outcomes := g.a.outlet(g.o, g.cfg, g.trace).send(g.ctx, g.s)
 	if status := statusOf(outcomes); status != exOK {
 		g.status = status
