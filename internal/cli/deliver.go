@@ -100,7 +100,7 @@ func (w *outlet) tryFirst(ctx context.Context, s *submission) []relay.Outcome {
 		}
 	}
 	if len(left) < len(outcomes) && w.queue.HasDue() { // the smarthost is there, so others can go as well
-		w.a.wake(w.cfg, w.queue)
+		w.a.wake(w.cfg)
 	}
 	if len(left) == 0 {
 		return outcomes
@@ -149,7 +149,7 @@ func (w *outlet) keepFirst(ctx context.Context, s *submission) []relay.Outcome {
 		return outcomes
 	}
 	if w.mode == 'b' {
-		w.a.wake(w.cfg, w.queue)
+		w.a.wake(w.cfg)
 	}
 	return outcomes
 }

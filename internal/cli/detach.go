@@ -8,11 +8,10 @@ import (
 
 	"golang.org/x/sys/unix"
 	"postern/internal/config"
-	"postern/internal/relay"
 )
 
 // wake sees to it that what is due goes out soon.
-func (a *app) wake(cfg *config.Config, q *relay.Queue) {
+func (a *app) wake(cfg *config.Config) {
 	if err := a.detach(cfg); err != nil {
 		a.log.Warning("cannot start a queue run, the next one will do it: " + err.Error())
 	}

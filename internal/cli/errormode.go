@@ -25,7 +25,7 @@ func (w *outlet) giveBack(s *submission, outcomes []relay.Outcome) {
 		return
 	}
 	if told && w.mode != 'q' {
-		w.a.wake(w.cfg, w.queue)
+		w.a.wake(w.cfg)
 	}
 }
 

@@ -55,6 +55,9 @@ func (a *app) listSpool(l *listing, s *spool.Spool) (status int) {
 	s.Each(all, func(e spool.Entry, state *spool.State, err error) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist): // it has moved on
+		case cannotBeRead(err):
+			a.say("%s: %v; it is never sent, and mailq --delete %s removes it", e.ID, err, e.ID)
+			status = exDataErr
 		case err != nil:
 			a.say("%s: %v", e.ID, err)
 			status = exDataErr
@@ -226,116 +229,4 @@ func (a *app) queueCount(o *options) int {
 		n += len(all)
 	}
 	return a.print(fmt.Sprintf("%d\n", n))
-}
-
-// queueAct does something with one message, or with all.
-func (a *app) queueAct(o *options) int {
-	cfg, q, status := a.openQueue(o, nil)
-	if cfg == nil {
-		return status
-	}
-	if q == nil {
-		return a.fail(exConfig, errors.New("there is no spool, so nothing is queued"))
-	}
-	if _, err := q.Spool.Recover(); err != nil && o.act != "show" { // what a dead process had is not "being sent just now"
-		a.log.Warning("spool: " + err.Error())
-	}
-	acted, err := 0, error(nil)
-	for _, s := range q.Spools() {
-		entries, failed := chosen(s, o)
-		err = errors.Join(err, failed)
-		for _, e := range entries {
-			acted++
-			if err := a.actOn(s, o.act, e); err != nil {
-				status = a.fail(exTempFail, fmt.Errorf("%s: %w", e.ID, err))
-			}
-		}
-	}
-	switch {
-	case err != nil:
-		return a.fail(exDataErr, err)
-	case acted == 0 && o.actOn != "all":
-		return a.fail(exDataErr, fmt.Errorf("no message %q in the queue", o.actOn))
-	}
-	if o.act == "retry" || o.act == "release" {
-		a.wake(cfg, q)
-	}
-	return status
-}
-
-// chosen are the messages that an option names.
-func chosen(s *spool.Spool, o *options) ([]spool.Entry, error) {
-	if o.actOn != "all" {
-		e, err := s.Find(o.actOn)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return nil, nil
-		case err != nil:
-			return nil, err
-		}
-		return []spool.Entry{e}, nil
-	}
-	if o.act == "show" {
-		return nil, errors.New("--show takes the id of one message")
-	}
-	all, _, err := s.All()
-	var list []spool.Entry
-	for _, e := range all {
-		if fits(o.act, e.Place) {
-			list = append(list, e)
-		}
-	}
-	return list, err
-}
-
-// fits reports whether "all" means messages in that place for an action.
-func fits(act, place string) bool {
-	switch act {
-	case "release":
-		return place == "hold"
-	case "retry", "hold":
-		return place == "queue"
-	}
-	return place != "active"
-}
-
-func (a *app) actOn(s *spool.Spool, act string, e spool.Entry) error {
-	if err := a.mayTouch(s, e); err != nil {
-		return err
-	}
-	if act == "show" {
-		return a.show(s, e)
-	}
-	if e.Place == "active" {
-		return errors.New("it is being sent just now")
-	}
-	c, err := s.Claim(e)
-	if err != nil {
-		return err
-	}
-	switch act {
-	case "hold":
-		return c.Hold()
-	case "delete":
-		a.log.Warning(fmt.Sprintf("%s: deleted by a person, from=<%s>, %d recipients", e.ID, c.State.Sender, len(c.State.Recipients)))
-		return c.Finish()
-	}
-	if e.Place == "failed" { // what was given up is tried again, with a new life
-		c.State.Recipients = append(c.State.Recipients, c.State.Failed...)
-		c.State.Failed, c.State.Created, c.State.Warned = nil, a.now(), false
-		if err := c.Save(true); err != nil {
-			return errors.Join(err, c.Fail())
-		}
-	}
-	return c.Release(a.now())
-}
-
-// show prints a message.
-func (a *app) show(s *spool.Spool, e spool.Entry) error {
-	text, err := s.Message(e)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(a.out, text)
-	return errors.Join(err, text.Close())
 }

@@ -30,6 +30,33 @@ var ErrTaken = errors.New("spool: somebody else has the message")
 // Claim takes a message from any place (I4). A damaged file, or one of a later
 // version, is moved to failed/ and reported.
 func (s *Spool) Claim(e Entry) (*Claim, error) {
+	c, err := s.take(e)
+	if err != nil {
+		return nil, err
+	}
+	state, torn, err := c.read()
+	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrVersion) {
+		return nil, errors.Join(fmt.Errorf("%s: %w; it is in failed/", e.ID, err), c.move(dirFailed, e.ref.due))
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("spool: %w", err), c.move(e.Place, e.ref.due))
+	}
+	c.State, c.torn = state, torn
+	return c, nil
+}
+
+// Discard removes a message unread, also one that cannot be claimed because its
+// file is damaged. Only a person can want that.
+func (s *Spool) Discard(e Entry) error {
+	c, err := s.take(e)
+	if err != nil {
+		return err
+	}
+	return c.Finish()
+}
+
+// take is the rename of a claim.
+func (s *Spool) take(e Entry) (*Claim, error) {
 	if err := s.show(); err != nil { // before, so that nobody finds the claim and not its owner
 		return nil, err
 	}
@@ -46,16 +73,7 @@ func (s *Spool) Claim(e Entry) (*Claim, error) {
 		}
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	c := &Claim{s: s, ref: to, lapses: lapses}
-	state, torn, err := c.read()
-	if errors.Is(err, ErrDamaged) || errors.Is(err, ErrVersion) {
-		return nil, errors.Join(fmt.Errorf("%s: %w; it is in failed/", e.ID, err), c.move(dirFailed, e.ref.due))
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("spool: %w", err), c.move(e.Place, e.ref.due))
-	}
-	c.State, c.torn = state, torn
-	return c, nil
+	return &Claim{s: s, ref: to, lapses: lapses}, nil
 }
 
 func (c *Claim) read() (state *State, torn bool, err error) {
