@@ -130,3 +130,17 @@ func (d *Draft) Abandon() {
 		d.name = ""
 	}
 }
+
+// Probe tries whether a message could be kept, and leaves nothing behind.
+func (s *Spool) Probe() error {
+	d, err := s.Create()
+	if err != nil {
+		return err
+	}
+	defer d.Abandon()
+	_, err = d.Write([]byte("probe\r\n"))
+	if err = errors.Join(err, d.f.Sync()); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
