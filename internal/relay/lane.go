@@ -75,6 +75,9 @@ func (l *lane) claim(some []spool.Entry) {
 		case errors.Is(got.Err, spool.ErrTaken) || errors.Is(got.Err, fs.ErrNotExist):
 		default:
 			l.r.q.Relay.Log.Warning(got.Err.Error())
+			if errors.Is(got.Err, spool.ErrAway) {
+				l.r.abandon(got.Err)
+			}
 		}
 	}
 }

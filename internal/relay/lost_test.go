@@ -9,7 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/smtp"
 	"postern/internal/smtptest"
+	"postern/internal/spool"
+	"postern/internal/spooltest"
 )
 
 // A message that makes the server hang up waits; the others go.
@@ -71,5 +74,43 @@ func TestSpoolGone(t *testing.T) {
 	var away *AwayError
 	if _, err := w.Run(context.Background(), RunOptions{}); err == nil || errors.As(err, &away) {
 		t.Errorf("%v", err)
+	}
+}
+
+// leaving is a file system whose host goes away after some renames.
+type leaving struct {
+	spool.FS
+	stays, asked int
+}
+
+func (l *leaving) Rename(from, to string) error {
+	if l.asked++; l.asked > l.stays {
+		return fmt.Errorf("rename %s: %w", from, spool.ErrAway)
+	}
+	return l.FS.Rename(from, to)
+}
+
+// A spool that goes away in the middle of a run ends it, with the reason: the
+// messages are not asked for one by one.
+func TestSpoolGoesAway(t *testing.T) {
+	sink := smtptest.NewSink(t, smtptest.SinkOptions{})
+	f := &leaving{FS: spooltest.NewDisk(), stays: 21}
+	d, err := newDesk(t, f, sink.Port(), "ownerowner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20 {
+		env := Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(fmt.Sprintf("r%d@x", i))}
+		if _, err := d.Put("", env, newMessage(t, "x"), nil, 0, d.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, err = d.Run(context.Background(), RunOptions{})
+	var away *AwayError
+	if !errors.Is(err, spool.ErrAway) || errors.As(err, &away) {
+		t.Errorf("%v", err)
+	}
+	if took, _ := tally(sink); len(took) != 1 || took["r0@x"] != 1 || f.asked > f.stays+2 {
+		t.Errorf("took %v, asked %d times", took, f.asked)
 	}
 }

@@ -74,6 +74,7 @@ type run struct {
 	lanes    []*lane         // one for each smarthost, and one for what none takes
 	seen     map[string]bool // ids that this run has tried
 	progress Progress
+	lost     error // the spool went away
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -97,6 +98,9 @@ func (r *run) all(ctx context.Context) error {
 		for r.left() > 0 && !stopping(ctx) {
 			r.drain(ctx)
 		}
+		if r.lost != nil {
+			return r.lost
+		}
 		if r.away() {
 			break
 		}
@@ -117,6 +121,17 @@ func (r *run) drain(ctx context.Context) {
 		}
 	}
 	wg.Wait()
+}
+
+// abandon ends the run, since the spool went away: what has not been claimed can
+// not be.
+func (r *run) abandon(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lost = err
+	for _, l := range r.lanes {
+		l.todo = nil
+	}
 }
 
 // left is how many messages are still to be tried.

@@ -15,6 +15,10 @@ var ErrGone = errors.New("spool: the file is neither under its old name nor unde
 // one could be had: the call may have been carried out.
 var ErrInDoubt = errors.New("spool: the connection was lost at the last step; it may have been done")
 
+// ErrAway means that the host of the spool cannot be reached: nothing that is tried
+// next will fare better.
+var ErrAway = errors.New("spool: its host cannot be reached")
+
 // FS is what a spool asks of a file system. Names are relative to the spool,
 // with slashes; the spool itself is ".". No call may follow a symbolic link in
 // its last element. It is used by several goroutines at once.

@@ -43,6 +43,13 @@ type session struct {
 // address is host and port as knownhosts and net want them.
 func (o SFTPOptions) address() string { return net.JoinHostPort(o.Host, strconv.Itoa(o.Port)) }
 
+// awayError is why there is no connection. It is ErrAway.
+type awayError struct{ err error }
+
+func (e *awayError) Error() string        { return e.err.Error() }
+func (e *awayError) Unwrap() error        { return e.err }
+func (e *awayError) Is(target error) bool { return target == ErrAway }
+
 // session gives the connection, and makes it if there is none.
 func (f *SFTP) session() (*session, error) {
 	f.mu.Lock()
@@ -57,7 +64,7 @@ func (f *SFTP) session() (*session, error) {
 	}
 	s, err := f.connect()
 	if err != nil {
-		f.failed, f.again = fmt.Errorf("%s: %w", f.o.address(), err), f.now().Add(restBetween)
+		f.failed, f.again = &awayError{fmt.Errorf("%s: %w", f.o.address(), err)}, f.now().Add(restBetween)
 		return nil, f.failed
 	}
 	f.s, f.failed = s, nil
