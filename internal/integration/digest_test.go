@@ -183,15 +183,8 @@ func TestLogMemory(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			to := mailbox(t, "to")
-			cmd := exec.Command(sendmail, append(c.arg, to)...)
 			in := &repeated{line: line, left: c.size / len(line)}
-			cmd.Stdin = in
-			var stderr bytes.Buffer
-			cmd.Stderr = &stderr
-			if err := cmd.Run(); err != nil || stderr.Len() > 0 {
-				t.Fatalf("%v: %s", err, &stderr)
-			}
-			if rss := cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss; rss > most {
+			if rss := measured(t, in, append([]string{sendmail}, append(c.arg, to)...)...); rss > most {
 				t.Errorf("%d KiB of memory, want at most %d", rss, most)
 			} else {
 				t.Logf("%d KiB of memory", rss)

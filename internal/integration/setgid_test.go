@@ -83,8 +83,8 @@ func setgidOptions(t *testing.T, d debian) {
 		{"sendmail -C /etc/postern/smarthost.toml -i a@dest.example", 78, "permission denied"},
 		{"sendmail -C /home/alice/own.toml --check", 78, "permission denied"},
 		{"sendmail -C /home/alice/cat.toml --check", 78, "ermission denied"},
-		{"sendmail -X /home/alice/trace -v -i a@dest.example", 78, "permission denied"},
-		{"sendmail -X /var/spool/postern/trace -i a@dest.example", 78, "permission denied"},
+		{"sendmail -X /home/alice/trace -v -i a@dest.example", 77, "permission denied"},
+		{"sendmail -X /var/spool/postern/trace -i a@dest.example", 77, "permission denied"},
 	} {
 		got := d.as(t, "alice", "Subject: x\n\nbody\n", strings.Fields(tt.line)...)
 		if got.status != tt.status || !strings.Contains(got.stdout+got.stderr, tt.why) {
@@ -92,7 +92,7 @@ func setgidOptions(t *testing.T, d debian) {
 		}
 		secretOf(t, tt.line, got)
 	}
-	d.is(t, "find /home/alice -newer /etc/postern/smarthost.toml -name 'trace*' -o -name 'debug*'; ls /var/spool/postern", "active\nfailed\nhold\nqueue\ntmp")
+	d.is(t, "find /home/alice -newer /etc/postern/smarthost.toml -name 'trace*' -o -name 'debug*'; ls /var/spool/postern", "active\nfailed\nhealth.json\nhealth.lock\nhold\nlive\nqueue\ntmp")
 	// -C with a file of one's own works as it does without set-gid.
 	d.write(t, "/home/alice/plain.toml", fmt.Sprintf("domain = \"client.example\"\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\n[log]\nto = \"none\"\n", portPlain), 0o644)
 	to := mailbox(t, "to")
