@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"runtime/debug"
 	"strings"
 
 	"postern/internal/digest"
@@ -18,7 +17,6 @@ const (
 // readText reads standard input as text for --text: what looks like a header in
 // a log is none. Its errors are *fault.
 func (a *app) readText(o *options, dir string) (*headers.Block, *message.Body, error) {
-	debug.SetGCPercent(100) // a log may be long, and each of its lines is made anew
 	now := a.now()
 	text := digest.NewText(a.in)
 	body, err := message.ReadBody(text, dir)

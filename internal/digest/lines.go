@@ -13,6 +13,7 @@ type Lines struct {
 	Max int
 
 	line  []byte
+	clean []byte // of line, if it had to be made
 	state sequence
 	size  int // octets of the sequence so far
 	cr    carriage
@@ -180,22 +181,22 @@ func (l *Lines) cut() {
 }
 
 func (l *Lines) finish() {
-	l.Emit(readable(l.line))
+	l.Emit(l.readable())
 	l.line = l.line[:0]
 }
 
-// readable writes octets that are not UTF-8 as \xNN and drops the control
-// characters that Unicode has beside those of ASCII.
-func readable(line []byte) []byte {
+// readable is the line with octets that are not UTF-8 written as \xNN, and
+// without the control characters that Unicode has beside those of ASCII.
+func (l *Lines) readable() []byte {
 	const hex = "0123456789abcdef"
-	good := 0
+	line, good := l.line, 0
 	for good < len(line) && line[good] < 0x80 {
 		good++
 	}
 	if good == len(line) {
 		return line
 	}
-	out := append([]byte(nil), line[:good]...)
+	out := append(l.clean[:0], line[:good]...)
 	for p := line[good:]; len(p) > 0; {
 		r, n := utf8.DecodeRune(p)
 		switch {
@@ -207,6 +208,7 @@ func readable(line []byte) []byte {
 		}
 		p = p[n:]
 	}
+	l.clean = out
 	return out
 }
 
@@ -217,7 +219,8 @@ type Text struct {
 	r     io.Reader
 	lines *Lines
 	chunk []byte
-	out   []byte
+	out   []byte // made of the last chunk
+	given int    // octets of it
 	err   error
 }
 
@@ -237,20 +240,20 @@ func NewText(r io.Reader) *Text {
 
 // Read implements io.Reader. Errors are those of the stream.
 func (t *Text) Read(p []byte) (int, error) {
-	for len(t.out) == 0 {
+	for t.given == len(t.out) {
 		if t.err != nil {
 			return 0, t.err
 		}
 		var n int
 		n, t.err = t.r.Read(t.chunk)
-		t.out = t.out[:0:cap(t.out)]
+		t.out, t.given = t.out[:0], 0
 		t.lines.Write(t.chunk[:n])
 		if t.err == io.EOF {
 			t.lines.End()
 		}
 	}
-	n := copy(p, t.out)
-	t.out = t.out[n:]
+	n := copy(p, t.out[t.given:])
+	t.given += n
 	return n, nil
 }
 
