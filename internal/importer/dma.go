@@ -41,13 +41,14 @@ func readDMA(d *draft, files map[string]File) {
 		name, value := pair(l.text)
 		at := place{f.Name, l.n}
 		take, known := table[name]
-		why := "is not known"
+		what, why := l.unknown(), "is not known"
 		if known {
+			what = l.name()
 			r.is[name] = value
 			why = take(value)
 		}
 		if why != "" {
-			d.note(at, l.name(), why)
+			d.note(at, what, why)
 		}
 	}
 	if r.a.keys["host"] == nil {

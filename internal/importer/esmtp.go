@@ -29,12 +29,13 @@ func readEsmtp(d *draft, files map[string]File) {
 		}
 		r.at = place{f.Name, l.n}
 		take, known := r.table()[name]
-		why := "is not known"
+		what, why := l.unknown(), "is not known"
 		if known {
+			what = l.name()
 			why = take(esmtpValue(value))
 		}
 		if why != "" {
-			d.note(r.at, l.name(), why)
+			d.note(r.at, what, why)
 		}
 	}
 	d.accounts = slices.DeleteFunc(d.accounts, func(a *account) bool { return a.keys["host"] == nil })

@@ -246,3 +246,23 @@ func TestSeveral(t *testing.T) {
 		}
 	}
 }
+
+// A word alone on a line may be the rest of a password: it is not shown.
+func TestWordAlone(t *testing.T) {
+	for name, text := range map[string]string{
+		"msmtprc":    "account default\nhost smtp.x.example\npassword a\nhunter2\n",
+		"ssmtp.conf": "mailhub=smtp.x.example\nhunter2\n",
+		"dma.conf":   "SMARTHOST smtp.x.example\nhunter2\n",
+		"esmtprc":    "hostname = smtp.x.example\nhunter2\n",
+		"remotes":    "smtp.x.example smtp --pass=a hunter2\n",
+	} {
+		got, err := Import([]File{{name, text}}, Options{})
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		notes := strings.Join(got.Notes, "\n")
+		if strings.Contains(got.Text+notes, "hunter2") || !strings.Contains(notes, "this line: is not known") {
+			t.Errorf("%s: %s", name, got.Text)
+		}
+	}
+}

@@ -23,6 +23,18 @@ func meaningful(text string) (list []line) {
 	return list
 }
 
+// thisLine stands for what may be anything, a password too.
+const thisLine = "this line"
+
+// unknown is the name of a line with a setting that nobody knows. A word alone may
+// be the rest of a value.
+func (l line) unknown() string {
+	if !strings.ContainsAny(l.text, " \t=:|") {
+		return thisLine
+	}
+	return l.name()
+}
+
 // name is the first word of a line as a message may show it: it is a setting's
 // name, or "this line" when it may be anything.
 func (l line) name() string {
@@ -34,7 +46,7 @@ func (l line) name() string {
 		return r != '_' && r != '-' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9')
 	}
 	if word == "" || len(word) > 40 || strings.ContainsFunc(word, odd) {
-		return "this line"
+		return thisLine
 	}
 	return word
 }

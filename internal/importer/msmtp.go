@@ -121,12 +121,15 @@ func (r *msmtpReader) take(m msmtpAccount) {
 	for _, name := range names {
 		s := m.settings[name]
 		f, known := take[name]
-		why := "is not known"
-		if known {
+		what, why := s.name, "is not known"
+		switch {
+		case known:
 			why = f(s.value)
+		case s.value == "":
+			what = thisLine // see unknown
 		}
 		if why != "" {
-			r.d.note(s.at, s.name, why)
+			r.d.note(s.at, what, why)
 		}
 	}
 }

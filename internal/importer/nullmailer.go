@@ -100,7 +100,11 @@ func remotes(d *draft, f File) {
 				why = take(v)
 			}
 			if why != "" {
-				d.note(at, line{0, name}.name(), why)
+				what := line{0, name}.name()
+				if !known && !strings.HasPrefix(w, "--") {
+					what = thisLine
+				}
+				d.note(at, what, why)
 			}
 		}
 		if a.keys["tls"] == nil {

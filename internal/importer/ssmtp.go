@@ -35,13 +35,14 @@ func (r *ssmtpReader) conf(f File) {
 		name, value := pair(l.text)
 		at := place{f.Name, l.n}
 		take, known := table[strings.ToLower(name)]
-		why := "is not known"
+		what, why := l.unknown(), "is not known"
 		if known {
+			what = l.name()
 			r.at = at
 			why = take(unquote(value))
 		}
 		if why != "" {
-			r.d.note(at, l.name(), why)
+			r.d.note(at, what, why)
 		}
 	}
 	at := place{file: f.Name}
