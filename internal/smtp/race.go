@@ -22,53 +22,57 @@ func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.C
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	type result struct {
-		conn net.Conn
-		err  error
+	d := net.Dialer{Timeout: cfg.connectTimeout(), KeepAlive: -1}
+	if source != nil {
+		d.LocalAddr = source
 	}
-	results := make(chan result)
+	results := make(chan dialled)
 	started, running := 0, 0
-	start := func() {
-		d := net.Dialer{Timeout: cfg.connectTimeout(), KeepAlive: -1}
-		if source != nil {
-			d.LocalAddr = source
+	timer := time.NewTimer(raceDelay)
+	defer timer.Stop()
+	next := func() {
+		if started == len(addrs) || ctx.Err() != nil && started > 0 {
+			return
 		}
 		to := netip.AddrPortFrom(addrs[started], uint16(port)).String()
 		started, running = started+1, running+1
+		timer.Reset(raceDelay)
 		go func() {
 			conn, err := d.DialContext(ctx, "tcp", to)
-			results <- result{conn, err}
+			results <- dialled{conn, err}
 		}()
 	}
 	var failures []error
-	timer := time.NewTimer(raceDelay)
-	defer timer.Stop()
-	start()
-	for running > 0 {
+	for next(); running > 0; {
 		select {
 		case r := <-results:
 			running--
 			if r.err == nil {
-				go func(n int) { // those that lost the race
-					for range n {
-						if late := <-results; late.err == nil {
-							late.conn.Close()
-						}
-					}
-				}(running)
+				go closeLate(results, running)
 				return r.conn, addrs[started:], nil
 			}
 			failures = append(failures, r.err)
-			if running == 0 && started < len(addrs) && ctx.Err() == nil {
-				start()
-				timer.Reset(raceDelay)
+			if running == 0 {
+				next()
 			}
 		case <-timer.C:
-			if started < len(addrs) {
-				start()
-				timer.Reset(raceDelay)
-			}
+			next()
 		}
 	}
 	return nil, nil, errors.Join(failures...)
+}
+
+// dialled is what became of one address.
+type dialled struct {
+	conn net.Conn
+	err  error
+}
+
+// closeLate closes those that lost the race.
+func closeLate(results <-chan dialled, running int) {
+	for range running {
+		if late := <-results; late.err == nil {
+			late.conn.Close()
+		}
+	}
 }
