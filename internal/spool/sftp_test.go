@@ -1,6 +1,9 @@
 package spool_test
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -58,6 +61,34 @@ func TestSFTPRoundTrips(t *testing.T) {
 			f.Close()
 			server.Stop()
 		})
+	}
+}
+
+// As on this host: a group's spool is open to the group, and one that anyone may
+// write in is its user's own.
+func TestSFTPWhoseSpool(t *testing.T) {
+	for mode, want := range map[os.FileMode][2]os.FileMode{
+		0o700:                 {0o700, 0o600},
+		0o770:                 {0o770, 0o660},
+		0o777 | os.ModeSticky: {0o700, 0o600},
+	} {
+		server := spooltest.NewSFTPServer(t)
+		dir := filepath.Join(server.Dir, "mail")
+		if err := errors.Join(os.Mkdir(dir, 0o700), os.Chmod(dir, mode)); err != nil {
+			t.Fatal(err)
+		}
+		if err := published(mustOpen(t, server.Open(t), "worker")); err != nil {
+			t.Fatal(err)
+		}
+		files, err := filepath.Glob(dir + "/queue/*")
+		if err != nil || len(files) != 1 {
+			t.Fatalf("%v %v", files, err)
+		}
+		for i, name := range []string{dir + "/queue", files[0]} {
+			if info, err := os.Stat(name); err != nil || info.Mode().Perm() != want[i] {
+				t.Errorf("in %v: %s is %v %v, want %v", mode, name, info.Mode(), err, want[i])
+			}
+		}
 	}
 }
 
