@@ -35,6 +35,14 @@ func TestSFTP(t *testing.T) {
 			if weaker := s.name == "proftpd"; weaker != strings.Contains(list.stderr, "the spool's host") {
 				t.Errorf("mailq -v: %s", list.stderr)
 			}
+			check := on(t, "web2", "", sendmail, "--check").stdout
+			has(t, "--check", check, "spool:      sftp://")
+			if weaker := s.name == "proftpd"; weaker != strings.Contains(check, "weaker there: ") {
+				t.Errorf("--check: %s", check)
+			}
+			if left, _ := filepath.Glob(real + "/tmp/*"); len(left) > 0 {
+				t.Errorf("--check left %v", left)
+			}
 			info, err := os.Stat(real)
 			if err != nil || info.Mode().Perm() != 0o700 {
 				t.Errorf("the spool: %v %v", info.Mode(), err)
