@@ -21,7 +21,7 @@ func (a *app) queueAct(o *options) int {
 	if o.act == "show" && o.actOn == "all" {
 		return a.fail(exUsage, errors.New("--show takes the id of one message"))
 	}
-	acted, err := 0, error(nil)
+	found, done, err := 0, 0, error(nil)
 	for _, s := range q.Spools() {
 		if _, err := s.Recover(); err != nil && o.act != "show" { // what a dead process had is not "being sent just now"
 			a.log.Warning("spool: " + err.Error())
@@ -29,19 +29,21 @@ func (a *app) queueAct(o *options) int {
 		entries, failed := chosen(s, o)
 		err = errors.Join(err, failed)
 		for _, e := range entries {
-			acted++
+			found++
 			if err := a.actOn(s, o.act, e); err != nil {
 				status = a.fail(exTempFail, fmt.Errorf("%s: %w", e.ID, err))
+				continue
 			}
+			done++
 		}
 	}
 	switch {
 	case err != nil:
 		return a.fail(exOSErr, err)
-	case acted == 0 && o.actOn != "all":
+	case found == 0 && o.actOn != "all":
 		return a.fail(exDataErr, fmt.Errorf("no message %q in the queue", o.actOn))
 	}
-	if o.act == "retry" || o.act == "release" {
+	if done > 0 && (o.act == "retry" || o.act == "release") {
 		a.wake(cfg)
 	}
 	return status
