@@ -323,6 +323,9 @@ func TestQueueStays(t *testing.T) {
 	if err := cmd.Wait(); err != nil || stderr.Len() > 0 {
 		t.Errorf("%v %s", err, stderr.String())
 	}
+	if left, err := filepath.Glob(filepath.Join(dir, "*/*")); err != nil || len(left) > 0 {
+		t.Errorf("it left %v %v", left, err)
+	}
 	if n := len(s.Sessions()); n != 1 {
 		t.Errorf("%d connections", n)
 	}
