@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"postern/internal/cli"
+	_ "postern/internal/oneproc"
 )
 
 func main() {

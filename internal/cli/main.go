@@ -88,10 +88,8 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 // prepare makes the process fit for a mode, and gives a context that ends with a
 // signal. It is not undone: the process ends after the run.
 func prepare(ctx context.Context, m mode) context.Context {
-	if m == modeSubmit {
-		// A message does not go faster by more processors, and to wake them for it
-		// costs some percent.
-		runtime.GOMAXPROCS(1)
+	if m == modeService || m == modeQueueRun || m == modeQueueList {
+		runtime.SetDefaultGOMAXPROCS() // one processor, see oneproc, is for small work
 	}
 	signals := append(heard(os.Interrupt), syscall.SIGTERM)
 	if m != modeService { // which reads its configuration again
