@@ -88,14 +88,42 @@ func Main(argv []string, in *os.File, out, errw io.Writer) int {
 // prepare makes the process fit for a mode, and gives a context that ends with a
 // signal. It is not undone: the process ends after the run.
 func prepare(ctx context.Context, m mode) context.Context {
+	if m == modeSubmit { // see listening
+		return ctx
+	}
 	if m == modeService || m == modeQueueRun || m == modeQueueList {
 		runtime.SetDefaultGOMAXPROCS() // one processor, see oneproc, is for small work
 	}
-	signals := append(heard(os.Interrupt), syscall.SIGTERM)
+	ctx, _ = signal.NotifyContext(ctx, signals(m)...)
+	return ctx
+}
+
+// signals are those that end a run in an orderly way.
+func signals(m mode) []os.Signal {
+	list := heard(os.Interrupt)
 	if m != modeService { // which reads its configuration again
-		signals = append(signals, heard(syscall.SIGHUP)...)
+		list = append(list, heard(syscall.SIGHUP)...)
 	}
-	ctx, _ = signal.NotifyContext(ctx, signals...)
+	return append(list, syscall.SIGTERM)
+}
+
+// listenAfter is how long a message may be on its way before signals are heard.
+const listenAfter = 100 * time.Millisecond
+
+// listening gives a context for sending a message that ends with a signal. Until
+// the message was read, and for listenAfter, a signal ends the process as it ends
+// any other: nothing was promised yet, and the caller knows by the status. To
+// hear it takes Go two threads, a fifteenth of what a whole message costs.
+func (a *app) listening(ctx context.Context) context.Context {
+	if !a.alone {
+		return ctx
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	time.AfterFunc(listenAfter, func() {
+		came, _ := signal.NotifyContext(ctx, signals(modeSubmit)...)
+		<-came.Done()
+		cancel()
+	})
 	return ctx
 }
 

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +40,7 @@ func TestSignalEndsDelivery(t *testing.T) {
 			t.Parallel()
 			s := smtptest.New(t, smtptest.Options{Script: smtptest.Polite().With("DATA", smtptest.Answer{Then: smtptest.Silence})})
 			cmd, said := waiting(t, s, test.before)
+			awaitListening(t, cmd)
 			if ignores(t, cmd, test.first) != (test.second != 0) {
 				t.Errorf("%v is ignored: %v", test.first, test.second == 0)
 			}
@@ -59,13 +62,8 @@ func TestSignalEndsDelivery(t *testing.T) {
 // waiting is a command that waits for an answer to DATA.
 func waiting(t *testing.T, s *smtptest.Server, before string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "smarthost.toml")
-	text := fmt.Sprintf("domain = \"client.example\"\n[log]\nto = \"none\"\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\n", s.Port())
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	said := &bytes.Buffer{}
-	cmd := exec.Command("sh", "-c", before+`exec sendmail --config "$0" -f me@client.example ops@dest.example`, file)
+	cmd := exec.Command("sh", "-c", before+`exec sendmail --config "$0" -f me@client.example ops@dest.example`, configFor(t, s))
 	cmd.Stdin, cmd.Stderr = strings.NewReader("Subject: x\n\nbody\n"), said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -81,6 +79,51 @@ func waiting(t *testing.T, s *smtptest.Server, before string) (*exec.Cmd, *bytes
 	}
 }
 
+// awaitListening waits until the process hears signals and all its threads sleep:
+// twice, since they are looked at one after another.
+func awaitListening(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
+	seen := 0
+	for end := time.Now().Add(20 * time.Second); seen < 2; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("it does not listen for signals")
+		}
+		if seen++; !listens(t, cmd) {
+			seen = 0
+		}
+	}
+}
+
+// listens looks for the thread with which Go hears signals, the only one that
+// blocks some of the others, and for any that is at work.
+func listens(t *testing.T, cmd *exec.Cmd) bool {
+	t.Helper()
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ear := false
+	for _, name := range threads {
+		if !strings.HasPrefix(statusField(t, name, "State"), "S") {
+			return false
+		}
+		blocked := signalSet(t, name, "SigBlk")
+		ear = ear || blocked != 0 && blocked&(1<<(syscall.SIGTERM-1)) == 0
+	}
+	return ear
+}
+
+// configFor is the file of a configuration that sends to s.
+func configFor(t *testing.T, s *smtptest.Server) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "smarthost.toml")
+	text := fmt.Sprintf("domain = \"client.example\"\n[log]\nto = \"none\"\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\n", s.Port())
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
+}
+
 func sendSignal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
 	t.Helper()
 	if err := cmd.Process.Signal(s); err != nil {
@@ -91,15 +134,69 @@ func sendSignal(t *testing.T, cmd *exec.Cmd, s syscall.Signal) {
 // ignores reads what the kernel does with a signal to the process.
 func ignores(t *testing.T, cmd *exec.Cmd, s syscall.Signal) bool {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", cmd.Process.Pid))
+	return signalSet(t, fmt.Sprintf("/proc/%d/status", cmd.Process.Pid), "SigIgn")&(1<<(s-1)) != 0
+}
+
+// signalSet reads a set of signals from a status file.
+func signalSet(t *testing.T, file, field string) uint64 {
+	t.Helper()
+	set, err := strconv.ParseUint(statusField(t, file, field), 16, 64)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, mask, _ := strings.Cut(string(status), "\nSigIgn:\t")
-	mask, _, _ = strings.Cut(mask, "\n")
-	set, err := strconv.ParseUint(mask, 16, 64)
+	return set
+}
+
+// statusField reads a field of a status file, "0" if its thread has gone.
+func statusField(t *testing.T, file, field string) string {
+	t.Helper()
+	status, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return "0"
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return set&(1<<(s-1)) != 0
+	_, value, _ := strings.Cut(string(status), "\n"+field+":\t")
+	value, _, _ = strings.Cut(value, "\n")
+	return value
+}
+
+// Until there is a message to lose, a signal ends the command at once: whoever
+// types one and thinks again is not kept.
+func TestSignalEndsReading(t *testing.T) {
+	t.Parallel()
+	s := smtptest.New(t, smtptest.Options{})
+	cmd, in, said := reading(t, s)
+	defer in.Close()
+	sendSignal(t, cmd, syscall.SIGINT)
+	var exit *exec.ExitError
+	if err := cmd.Wait(); !errors.As(err, &exit) || exit.Sys().(syscall.WaitStatus).Signal() != syscall.SIGINT {
+		t.Errorf("%v, want an end by SIGINT; it said %q", err, said)
+	}
+	if len(s.Sessions()) > 0 {
+		t.Error("it went to the smarthost")
+	}
+}
+
+// reading is a command that has taken a part of its message.
+func reading(t *testing.T, s *smtptest.Server) (*exec.Cmd, io.WriteCloser, *bytes.Buffer) {
+	t.Helper()
+	said := &bytes.Buffer{}
+	cmd := exec.Command("sendmail", "--config", configFor(t, s), "-f", "me@client.example", "ops@dest.example")
+	cmd.Stderr = said
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	cmd.Stdin = out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	// More than a pipe holds, so some of it has been read when all is written.
+	if _, err := in.WriteString("Subject: x\n\n" + strings.Repeat("line\n", 20_000)); err != nil {
+		t.Fatal(err)
+	}
+	return cmd, in, said
 }

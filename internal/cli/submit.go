@@ -99,7 +99,7 @@ func (a *app) submit(ctx context.Context, o *options) int {
 		return a.fail(exIOErr, err)
 	}
 	defer closeTrace()
-	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(ctx, s))
+	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(a.listening(ctx), s))
 }
 
 // refuse says why nothing is sent. err is a *fault, or a surprise.
@@ -178,7 +178,10 @@ func (a *app) given(o *options, cfg *config.Config, block *headers.Block, domain
 	if err != nil {
 		return nil, err
 	}
-	who := a.caller()
+	var who person
+	if o.sender == nil { // else nothing is asked of the account
+		who = a.caller()
+	}
 	g := &given{bad: to.bad, aliases: to.steps, ret: o.ret, envid: o.envid, fullName: o.fullName, uid: os.Getuid(), marks: cfg.Headers}
 	if g.sender, g.null, err = envelopeSender(o, cfg, who, domain); err != nil {
 		return nil, err
