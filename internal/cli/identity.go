@@ -3,8 +3,7 @@ package cli
 import (
 	"bufio"
 	"bytes"
-	"crypto/rand"
-	"encoding/base32"
+	"math/rand/v2"
 	"os"
 	"os/user"
 	"strconv"
@@ -130,8 +129,12 @@ func fullNameIn(hosts []byte, name string) string {
 }
 
 // random gives n random bits, a multiple of 5, as lower-case letters and digits.
+// They are to be unique, not secret: the runtime's generator, which the kernel
+// seeds for each process, is at hand without a system call.
 func random(n int) string {
-	raw := make([]byte, (n+7)/8)
-	rand.Read(raw) // never fails (crypto/rand)
-	return strings.ToLower(base32.HexEncoding.WithPadding(base32.NoPadding).EncodeToString(raw))[:n/5]
+	out := make([]byte, n/5)
+	for i := range out {
+		out[i] = "0123456789abcdefghijklmnopqrstuv"[rand.Uint32()>>27]
+	}
+	return string(out)
 }

@@ -56,14 +56,17 @@ func (r *Relay) Deliver(ctx context.Context, id string, env Envelope, msg *messa
 	outcomes := make([]Outcome, len(env.Recipients))
 	groups := r.Groups(env.Sender, env.Recipients)
 	var wg sync.WaitGroup
-	for _, g := range groups {
-		if g.Host == nil {
+	for n, g := range groups {
+		switch {
+		case g.Host == nil:
 			for _, i := range g.Who {
 				outcomes[i] = r.Unroutable(env.Sender, env.Recipients[i])
 			}
-			continue
+		case n == len(groups)-1: // a goroutine of its own costs a single one a stack
+			r.deliver(ctx, g, env, msg, outcomes)
+		default:
+			wg.Go(func() { r.deliver(ctx, g, env, msg, outcomes) })
 		}
-		wg.Go(func() { r.deliver(ctx, g, env, msg, outcomes) })
 	}
 	wg.Wait()
 	r.Log.Together(func() {

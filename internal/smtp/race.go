@@ -26,6 +26,10 @@ func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.C
 	if source != nil {
 		d.LocalAddr = source
 	}
+	if len(addrs) == 1 {
+		conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addrs[0], uint16(port)).String())
+		return conn, nil, err
+	}
 	results := make(chan dialled)
 	started, running := 0, 0
 	timer := time.NewTimer(raceDelay)
