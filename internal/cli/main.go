@@ -91,7 +91,8 @@ func prepare(ctx context.Context, m mode) context.Context {
 	if m == modeSubmit { // see listening
 		return ctx
 	}
-	if m == modeService || m == modeQueueRun || m == modeQueueList {
+	switch m {
+	case modeService, modeQueueRun, modeQueueList, modeDigest:
 		runtime.SetDefaultGOMAXPROCS() // one processor, see oneproc, is for small work
 	}
 	ctx, _ = signal.NotifyContext(ctx, signals(m)...)
