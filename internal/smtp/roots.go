@@ -87,15 +87,15 @@ func (a authorities) named(chain []*x509.Certificate) *x509.CertPool {
 	return nil
 }
 
-// namedIn looks for certificates in PEM that have the issuer of one of chain
-// somewhere in them, which is true of all whose subject that is. What they are is
-// for the library to find out.
+// namedIn looks for certificates in PEM that have the issuer of one of chain near
+// their beginning, which is true of all whose subject that is, unless their names
+// are uncommonly long. What they are is for the library to find out.
 func namedIn(text []byte, chain []*x509.Certificate) *x509.CertPool {
 	var pool *x509.CertPool
 	var der []byte
 	for block := range blocks(text) {
 		var err error
-		if der, err = decode(der[:0], block[len(pemBegin):len(block)-len(pemEnd)]); err != nil || !mentions(der, chain) {
+		if der, err = decode(der[:0], front(block[len(pemBegin):len(block)-len(pemEnd)])); err != nil || !mentions(der, chain) {
 			continue
 		}
 		if pool == nil {
@@ -104,6 +104,15 @@ func namedIn(text []byte, chain []*x509.Certificate) *x509.CertPool {
 		pool.AppendCertsFromPEM(block)
 	}
 	return pool
+}
+
+// front is the part of a certificate that has its names: 13 lines are 624 octets.
+func front(body []byte) []byte {
+	const enough = 13 * 65
+	if len(body) > enough && body[enough-1] == '\n' {
+		return body[:enough]
+	}
+	return body
 }
 
 // decode appends what base64 stands for to der. It takes line for line, since the

@@ -266,6 +266,25 @@ func TestAuthoritiesNamed(t *testing.T) {
 	}
 }
 
+// An authority whose names do not end where they are looked for is found in the
+// second attempt.
+func TestAuthoritiesLongNames(t *testing.T) {
+	t.Parallel()
+	long := certify(t, "Long", nil, nil, func(c *x509.Certificate) {
+		c.Subject.ExtraNames = []pkix.AttributeTypeAndValue{{Type: []int{2, 5, 4, 10}, Value: strings.Repeat("o", 700)}}
+	})
+	file := filepath.Join(t.TempDir(), "bundle.pem")
+	if err := os.WriteFile(file, encoded(long), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AddCert(long.Certificate)
+	shown := tls.ConnectionState{PeerCertificates: chain(server(t, long, nil))}
+	if err := (authorities{bundle: file, name: "mail.example.org", system: roots}).verify(shown); err != nil {
+		t.Error(err)
+	}
+}
+
 // In a real handshake the check is made with a full exchange and with a resumed
 // session, and its error is the one that the library would give.
 func TestAuthoritiesHandshake(t *testing.T) {
