@@ -3,8 +3,6 @@ package spool
 import (
 	"errors"
 	"fmt"
-	"hash"
-	"hash/crc32"
 	"strings"
 	"time"
 )
@@ -16,7 +14,7 @@ type Draft struct {
 	f    File // nil once closed
 	id   string
 	name string // "" once it is published or gone
-	sum  hash.Hash32
+	sum  checksum
 	size int64
 	open bool // the last line of the message has no end
 }
@@ -38,7 +36,7 @@ func (s *Spool) CreateAs(id string) (*Draft, error) {
 		name := dirTmp + "/" + id + "." + string(s.o.Owner)
 		var f File
 		if f, err = s.fs.Create(name); err == nil {
-			return &Draft{s: s, f: f, id: id, name: name, sum: crc32.New(castagnoli())}, nil
+			return &Draft{s: s, f: f, id: id, name: name}, nil
 		}
 		id = ""
 	}
@@ -57,7 +55,7 @@ func (d *Draft) ID() string { return d.id }
 // Write implements io.Writer for the octets of the message.
 func (d *Draft) Write(p []byte) (int, error) {
 	n, err := d.f.Write(p)
-	d.sum.Write(p[:n])
+	_, _ = d.sum.Write(p[:n]) // never fails
 	d.size += int64(n)
 	if n > 0 {
 		d.open = p[n-1] != '\n'
@@ -74,7 +72,7 @@ func (d *Draft) Commit(state *State, due time.Time) error {
 	if d.f == nil {
 		return errors.New("spool: the draft is finished")
 	}
-	state.ID, state.Size, state.Sum = d.id, d.size, d.sum.Sum32()
+	state.ID, state.Size, state.Sum = d.id, d.size, d.sum.sum
 	line, err := state.line()
 	if err != nil {
 		return err

@@ -64,15 +64,13 @@ var ErrVersion = errors.New("spool: the file is of a later version")
 // linePrefix begins each line of the log; the checksum and JSON follow.
 const linePrefix = "postern "
 
-func castagnoli() *crc32.Table { return crc32.MakeTable(crc32.Castagnoli) }
-
 // line is the state as a line of the log: "postern VERSION CRC JSON".
 func (s *State) line() ([]byte, error) {
 	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	return fmt.Appendf(nil, "%s%d %08x %s\n", linePrefix, stateVersion, crc32.Checksum(text, castagnoli()), text), nil
+	return fmt.Appendf(nil, "%s%d %08x %s\n", linePrefix, stateVersion, checksumOf(text), text), nil
 }
 
 // parseLine reads a line of the log without its LF.
