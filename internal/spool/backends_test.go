@@ -27,7 +27,6 @@ func backends() []backend {
 		{"memory", func(*testing.T) spool.FS { return spooltest.NewDisk() }},
 		{"blunt", func(*testing.T) spool.FS { return spooltest.Blunt{FS: spooltest.NewDisk()} }},
 		{"local", func(t *testing.T) spool.FS { return local(t, filepath.Join(quick(t), "spool")) }},
-		{"old kernel", func(t *testing.T) spool.FS { return local(t, filepath.Join(quick(t), "spool")).Old() }},
 		{"group", func(t *testing.T) spool.FS {
 			dir := filepath.Join(quick(t), "spool")
 			if err := os.Mkdir(dir, 0o700); err != nil {

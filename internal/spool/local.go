@@ -5,21 +5,29 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
 
 // Local is a spool in a directory of this host. Nothing outside of the directory
-// is ever reached, whatever links there are in it.
+// is ever reached, whatever links there are in it: a name is walked one element
+// at a time, and an element that is a link ends the walk.
+//
+// It asks the kernel itself: an os.File tries each time whether it can be waited
+// for, which takes five more calls, and an os.Root takes another three.
 type Local struct {
-	root *os.Root
-	dir  fs.FileMode
-	file fs.FileMode
-	gid  int // of a spool that a group shares, else -1
+	path string
+	dir  uint32 // permissions of directories
+	file uint32 // and of files
+	gid  int    // of a spool that a group shares, else -1
 
-	self  *os.File // the directory
-	walks bool     // openat2(2) is worth trying
+	// life is held for reading during each call, so that none of them meets a
+	// descriptor that Close has given back and somebody else has got.
+	life sync.RWMutex
+	self int // the directory; -1 when it is closed
 }
 
 // OpenLocal opens a directory, and makes it if its parent is there. If its group
@@ -27,26 +35,32 @@ type Local struct {
 // and is open to it (2770, 0660), else to the owner only (0700, 0600): a volume
 // that anyone may write in (1777) is for containers whose uid nobody knows.
 func OpenLocal(dir string) (*Local, error) {
-	if err := makeDurable(dir); err != nil {
-		return nil, err
+	self, err := openDir(unix.AT_FDCWD, dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = makeDurable(dir); err == nil {
+			self, err = openDir(unix.AT_FDCWD, dir)
+		}
 	}
-	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
 	}
-	info, err := root.Stat(".")
+	l := &Local{path: dir, dir: 0o700, file: 0o600, gid: -1, self: self}
+	st, err := l.stat()
 	if err != nil {
-		return nil, errors.Join(err, root.Close())
+		return nil, errors.Join(err, l.Close())
 	}
-	self, err := root.Open(".")
-	if err != nil {
-		return nil, errors.Join(err, root.Close())
-	}
-	l := &Local{root: root, dir: 0o700, file: 0o600, gid: -1, self: self, walks: true}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && info.Mode().Perm()&0o022 == 0o020 {
-		l.dir, l.file, l.gid = 0o770|fs.ModeSetgid, 0o660, int(stat.Gid)
+	if st.Mode&0o022 == 0o020 {
+		l.dir, l.file, l.gid = 0o770|unix.S_ISGID, 0o660, int(st.Gid)
 	}
 	return l, nil
+}
+
+func openDir(at int, name string) (fd int, err error) {
+	err = again(func() (err error) {
+		fd, err = unix.Openat(at, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return fd, err
 }
 
 // makeDurable makes a directory that stays when the power fails.
@@ -64,141 +78,144 @@ func makeDurable(dir string) error {
 	return errors.Join(parent.Sync(), parent.Close())
 }
 
-// share gives what was made to the group, whatever the umask and the group of
-// the maker are.
-func (l *Local) share(f *os.File, mode fs.FileMode) error {
-	if l.gid < 0 {
-		return nil
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok && int(stat.Gid) != l.gid {
-		if err := f.Chown(-1, l.gid); err != nil {
+// again repeats a call that a signal has interrupted.
+func again(call func() error) error {
+	for {
+		if err := call(); err != unix.EINTR {
 			return err
 		}
 	}
-	const bits = fs.ModePerm | fs.ModeSetgid
-	if info.Mode()&bits == mode {
-		return nil
+}
+
+// stat is what the directory is.
+func (l *Local) stat() (st unix.Stat_t, err error) {
+	if err := again(func() error { return unix.Fstat(l.self, &st) }); err != nil {
+		return st, &fs.PathError{Op: "stat", Path: l.path, Err: err}
 	}
-	return f.Chmod(mode)
+	return st, nil
 }
 
 // Close gives the directory up.
-func (l *Local) Close() error { return errors.Join(l.self.Close(), l.root.Close()) }
+func (l *Local) Close() error {
+	l.life.Lock()
+	defer l.life.Unlock()
+	self := l.self
+	l.self = -1
+	return unix.Close(self)
+}
+
+// call does something with the last element of a name in the directory that has
+// it. It may be done again when a signal comes.
+func (l *Local) call(op, name string, do func(dir int, base string) error) error {
+	l.life.RLock()
+	defer l.life.RUnlock()
+	if err := l.at(name, do); err != nil {
+		return &fs.PathError{Op: op, Path: name, Err: err}
+	}
+	return nil
+}
+
+// at is call for who holds life.
+func (l *Local) at(name string, do func(dir int, base string) error) error {
+	folder, base, deep := strings.Cut(name, "/")
+	if !deep {
+		base = folder
+	}
+	if strings.Contains(base, "/") || base == "" || base == ".." || folder == "" || folder == ".." {
+		return syscall.EINVAL // no name of ours, and perhaps one that leads elsewhere
+	}
+	if !deep {
+		return again(func() error { return do(l.self, base) })
+	}
+	var dir int
+	err := again(func() (err error) {
+		dir, err = unix.Openat(l.self, folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return errors.Join(again(func() error { return do(dir, base) }), unix.Close(dir))
+}
+
+// share gives what was made to the group, whatever the umask and the group of
+// the maker are.
+func (l *Local) share(fd int, mode uint32) error {
+	if l.gid < 0 {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if int(st.Gid) != l.gid {
+		if err := unix.Fchown(fd, -1, l.gid); err != nil {
+			return err
+		}
+	}
+	const bits = 0o777 | unix.S_ISGID
+	if st.Mode&bits == mode {
+		return nil
+	}
+	return unix.Fchmod(fd, mode)
+}
 
 // Mkdir implements FS.
 func (l *Local) Mkdir(name string) error {
-	err := l.root.Mkdir(name, l.dir.Perm())
-	if errors.Is(err, fs.ErrExist) {
-		info, err := l.root.Lstat(name)
-		if err == nil && !info.IsDir() {
-			err = &fs.PathError{Op: "mkdir", Path: name, Err: syscall.ENOTDIR}
+	return l.call("mkdir", name, func(dir int, base string) error {
+		err := unix.Mkdirat(dir, base, l.dir&0o777)
+		if err == unix.EEXIST {
+			if isDir(dir, base) {
+				return nil
+			}
+			return unix.ENOTDIR
 		}
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	d, err := l.root.Open(name)
-	if err != nil {
-		return err
-	}
-	return errors.Join(l.share(d, l.dir), d.Close())
-}
-
-// Create implements FS.
-func (l *Local) Create(name string) (File, error) {
-	f, err := l.root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, l.file)
-	if err != nil {
-		return nil, err
-	}
-	if err := l.share(f, l.file); err != nil {
-		return nil, errors.Join(err, f.Close(), l.root.Remove(name))
-	}
-	return f, nil
-}
-
-// Append implements FS.
-func (l *Local) Append(name string) (File, error) {
-	f, _, err := l.open(name, os.O_WRONLY|os.O_APPEND)
-	return f, err
-}
-
-// open opens a plain file. Opening a pipe could take for ever, and a link leads to
-// what is not ours. Whoever may write in the directory can put one in the place
-// of a file at any time, so what was opened is compared with what is there.
-func (l *Local) open(name string, flag int) (*os.File, fs.FileInfo, error) {
-	f, err := l.root.OpenFile(name, flag|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	info, err := f.Stat()
-	if err == nil {
-		var there fs.FileInfo
-		if there, err = l.root.Lstat(name); err == nil && !(there.Mode().IsRegular() && os.SameFile(info, there)) {
-			err = &fs.PathError{Op: "open", Path: name, Err: errors.New("not a regular file")}
+		if err != nil {
+			return err
 		}
-	}
-	if err != nil {
-		return nil, nil, errors.Join(err, f.Close())
-	}
-	return f, info, nil
+		fd, err := openDir(dir, base)
+		if err != nil {
+			return err
+		}
+		return errors.Join(l.share(fd, l.dir), unix.Close(fd))
+	})
+}
+
+func isDir(dir int, base string) bool {
+	var st unix.Stat_t
+	err := again(func() error { return unix.Fstatat(dir, base, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	return err == nil && st.Mode&unix.S_IFMT == unix.S_IFDIR
+}
+
+// hasDir reports whether a directory is there; a link to one is none.
+func (l *Local) hasDir(name string) bool {
+	return l.call("stat", name, func(dir int, base string) error {
+		if !isDir(dir, base) {
+			return unix.ENOTDIR
+		}
+		return nil
+	}) == nil
 }
 
 // Rename implements FS.
-func (l *Local) Rename(from, to string) error { return l.root.Rename(from, to) }
+func (l *Local) Rename(from, to string) error {
+	return l.call("rename", from, func(fromDir int, old string) error {
+		return l.at(to, func(toDir int, base string) error { return unix.Renameat(fromDir, old, toDir, base) })
+	})
+}
 
 // Remove implements FS.
-func (l *Local) Remove(name string) error { return l.root.Remove(name) }
+func (l *Local) Remove(name string) error {
+	return l.call("remove", name, func(dir int, base string) error { return unix.Unlinkat(dir, base, 0) })
+}
 
 // SyncDir implements FS.
-func (l *Local) SyncDir(dir string) error {
-	d, err := l.root.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
-}
-
-// Lock implements FS with flock(2).
-func (l *Local) Lock(name string, wait bool) (unlock func() error, ok bool, err error) {
-	f, err := l.lockFile(name)
-	if err != nil {
-		return nil, false, err
-	}
-	how := unix.LOCK_EX
-	if !wait {
-		how |= unix.LOCK_NB
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), how)
-		if err != unix.EINTR {
-			break
+func (l *Local) SyncDir(name string) error {
+	return l.call("sync", name, func(dir int, base string) error {
+		fd, err := unix.Openat(dir, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
 		}
-	}
-	if err == unix.EWOULDBLOCK {
-		return nil, false, f.Close()
-	}
-	if err != nil {
-		return nil, false, errors.Join(err, f.Close())
-	}
-	return f.Close, true, nil
-}
-
-// lockFile opens a file that is there for its lock only, and makes it if need be.
-func (l *Local) lockFile(name string) (*os.File, error) {
-	f, err := l.root.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, l.file)
-	if errors.Is(err, fs.ErrExist) {
-		return l.root.OpenFile(name, os.O_RDWR|unix.O_NONBLOCK, 0)
-	}
-	if err != nil {
-		return nil, err
-	}
-	if err := l.share(f, l.file); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
+		return errors.Join(again(func() error { return unix.Fsync(fd) }), unix.Close(fd))
+	})
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"syscall"
 )
 
 func fileMode(group bool) fs.FileMode {
@@ -45,11 +44,9 @@ func ownDir(dir string) (*Local, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := l.root.Stat(".")
-	if err == nil {
-		if st, ok := info.Sys().(*syscall.Stat_t); !ok || int(st.Uid) != os.Geteuid() || info.Mode().Perm()&0o022 != 0 {
-			err = fmt.Errorf("%s belongs to somebody else", dir)
-		}
+	st, err := l.stat()
+	if err == nil && (int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0) {
+		err = fmt.Errorf("%s belongs to somebody else", dir)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.Close())
