@@ -7,8 +7,6 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // patience is how long Flush waits for another process: figures are not worth
@@ -16,33 +14,6 @@ import (
 const patience = 200 * time.Millisecond
 
 var errBusy = errors.New("another process keeps the figures locked")
-
-// lock takes a lock that ends with the process at the latest.
-func lock(name string) (unlock func() error, err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o660)
-	if err != nil {
-		return nil, err
-	}
-	if info, err := os.Stat(filepath.Dir(name)); err == nil && info.Mode().Perm()&0o022 == 0o020 {
-		// The umask may have taken the group's rights. It fails for a file of
-		// somebody else, who has done it.
-		_ = f.Chmod(0o660)
-	}
-	const step = 5 * time.Millisecond
-	for waited := time.Duration(0); ; waited += step {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return f.Close, nil
-		}
-		if err != unix.EWOULDBLOCK && err != unix.EINTR {
-			return nil, errors.Join(err, f.Close())
-		}
-		if waited >= patience {
-			return nil, errors.Join(errBusy, f.Close())
-		}
-		<-time.After(step)
-	}
-}
 
 // replace writes a file in one step, so that nobody reads half of it. It is not
 // synced: after a power cut the figures begin anew.

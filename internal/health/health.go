@@ -175,29 +175,49 @@ func (r *Recorder) Flush() error {
 	if !r.dirty {
 		return nil
 	}
-	unlock, err := lock(filepath.Join(r.Dir, "health.lock"))
+	if r.Metrics == "" && r.seen.plain() && r.seen.note(r.Dir, r.Now()) {
+		r.seen, r.dirty = State{}, false
+		return nil
+	}
+	return r.merge()
+}
+
+// merge writes the state anew, and the metrics.
+func (r *Recorder) merge() error {
+	log, err := alone(r.Dir)
 	if err != nil {
 		return err
 	}
-	state := read(r.Dir)
-	state.add(&r.seen)
-	err = state.write(r.Dir)
+	state, err := read(r.Dir, log)
+	if err == nil {
+		state.add(&r.seen)
+		err = state.write(r.Dir)
+	}
 	if err == nil {
 		r.seen, r.dirty = State{}, false
+		err = log.Truncate(0) // its lines are in the state now
 		if r.Metrics != "" {
-			err = replace(r.Metrics, state.metrics(), 0o644)
+			err = errors.Join(err, replace(r.Metrics, state.metrics(), 0o644))
 		}
 	}
-	return errors.Join(err, unlock())
+	return errors.Join(err, log.Close())
 }
 
 // Read is the state in a directory; known is false if there is none yet.
 func Read(dir string) (s *State, known bool) {
-	s = read(dir)
+	log, err := openLog(dir, os.O_RDONLY, unix.LOCK_SH)
+	if err == nil {
+		s, err = read(dir, log)
+		err = errors.Join(err, log.Close())
+	}
+	if err != nil { // what was written at last can be told nevertheless
+		s = written(dir)
+	}
 	return s, !s.Since.IsZero()
 }
 
-func read(dir string) *State {
+// written is the state without the log.
+func written(dir string) *State {
 	s := new(State)
 	f, err := os.OpenFile(filepath.Join(dir, fileName), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
 	if err != nil {

@@ -61,7 +61,12 @@ func TestMerge(t *testing.T) {
 
 // Processes side by side lose nothing, and a reader never sees half a file.
 func TestSideBySide(t *testing.T) {
-	dir := t.TempDir()
+	for _, metrics := range []bool{true, false} {
+		sideBySide(t, t.TempDir(), metrics)
+	}
+}
+
+func sideBySide(t *testing.T, dir string, metrics bool) {
 	const writers, each = 8, 25
 	done := make(chan struct{})
 	var reading, wg sync.WaitGroup
@@ -80,8 +85,14 @@ func TestSideBySide(t *testing.T) {
 	for range writers {
 		wg.Go(func() {
 			r := recorder(t, dir)
-			for range each {
+			for i := range each {
+				if !metrics {
+					r.Metrics = ""
+				}
 				r.Observe(Sent, "", false)
+				if i == each/2 {
+					r.Observe(Deferred, "451", false) // then the state is written
+				}
 				for r.Flush() != nil { // it stays for the next call
 				}
 			}
@@ -90,8 +101,8 @@ func TestSideBySide(t *testing.T) {
 	wg.Wait()
 	close(done)
 	reading.Wait()
-	if s, _ := Read(dir); s.Sent != writers*each {
-		t.Errorf("%d counted, want %d", s.Sent, writers*each)
+	if s, _ := Read(dir); s.Sent != writers*each || s.Deferred != writers {
+		t.Errorf("metrics %v: %d and %d counted, want %d and %d", metrics, s.Sent, s.Deferred, writers*each, writers)
 	}
 	left, err := filepath.Glob(filepath.Join(dir, ".postern-*"))
 	if err != nil || left != nil {
@@ -110,14 +121,14 @@ func TestFlushFails(t *testing.T) {
 		t.Error("no error")
 	}
 	r.Dir = dir
-	unlock, err := lock(filepath.Join(dir, "health.lock"))
+	log, err := alone(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Flush(); err == nil || !strings.Contains(err.Error(), "locked") {
 		t.Errorf("while locked: %v", err)
 	}
-	if err := unlock(); err != nil {
+	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
 	if err := r.Flush(); err != nil {

@@ -198,7 +198,7 @@ func TestPackageLife(t *testing.T) {
 	d.ok(t, "sendmail", "--check")
 	d.ok(t, "sh", "-c", "echo kept | sendmail -odq -i later@dest.example; sendmail --health >/dev/null")
 	// What belongs to the service and is not mail; purge must know each.
-	d.is(t, "ls /var/spool/postern", "active\nfailed\nhealth.json\nhealth.lock\nhold\nlive\nqueue\ntmp")
+	d.is(t, "ls /var/spool/postern", "active\nfailed\nhealth.json\nhealth.log\nhold\nlive\nqueue\ntmp")
 	before := d.ok(t, "mailq", "--json")
 	d.ok(t, "dpkg", "--install", "/tmp/postern.deb")
 	d.is(t, "grep -c submission.test /etc/postern/smarthost.toml; stat -c '%U:%G %a' /etc/postern/smarthost.toml", "0\nroot:postern 640")

@@ -92,7 +92,7 @@ func setgidOptions(t *testing.T, d debian) {
 		}
 		secretOf(t, tt.line, got)
 	}
-	d.is(t, "find /home/alice -newer /etc/postern/smarthost.toml -name 'trace*' -o -name 'debug*'; ls /var/spool/postern", "active\nfailed\nhealth.json\nhealth.lock\nhold\nlive\nqueue\ntmp")
+	d.is(t, "find /home/alice -newer /etc/postern/smarthost.toml -name 'trace*' -o -name 'debug*'; ls /var/spool/postern", "active\nfailed\nhealth.json\nhealth.log\nhold\nlive\nqueue\ntmp")
 	// -C with a file of one's own works as it does without set-gid.
 	d.write(t, "/home/alice/plain.toml", fmt.Sprintf("domain = \"client.example\"\n[smarthost]\nhost = \"127.0.0.1\"\nport = %d\n[log]\nto = \"none\"\n", portPlain), 0o644)
 	to := mailbox(t, "to")
