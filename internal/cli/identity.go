@@ -80,7 +80,7 @@ func mailDomain(cfg *config.Config, host string) string {
 	if cfg.Domain != "" {
 		return cfg.Domain
 	}
-	if text, err := os.ReadFile("/etc/mailname"); err == nil {
+	if text, err := contents("/etc/mailname", 1000); err == nil {
 		if words := strings.Fields(string(text)); len(words) > 0 {
 			if d, err := headers.ToASCII(words[0]); err == nil {
 				return d
@@ -100,7 +100,7 @@ func fullHostname() string {
 	if strings.Contains(name, ".") {
 		return name
 	}
-	text, err := os.ReadFile("/etc/hosts")
+	text, err := contents("/etc/hosts", 16<<20)
 	if err != nil {
 		return name
 	}

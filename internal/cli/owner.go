@@ -52,12 +52,12 @@ func alive(o spool.Owner) (alive, known bool) {
 
 func machine() string {
 	name, _ := os.Hostname() // without one the rest has to tell hosts apart
-	id, _ := os.ReadFile("/etc/machine-id")
+	id, _ := contents("/etc/machine-id", 1000)
 	return hashed(name + "\n" + string(id))
 }
 
 func boot() string {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // not on every system
+	id, _ := contents("/proc/sys/kernel/random/boot_id", 100) // not on every system
 	return hashed(string(id))
 }
 
@@ -74,7 +74,7 @@ func hashed(s string) string {
 
 // started is when a process started, in ticks since boot; "0" if there is none.
 func started(pid int) string {
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	stat, err := contents("/proc/"+strconv.Itoa(pid)+"/stat", 4096)
 	if err != nil {
 		return "0"
 	}
