@@ -59,6 +59,9 @@ func (w *outlet) send(ctx context.Context, s *submission) []relay.Outcome {
 
 func (w *outlet) sendOne(ctx context.Context, s *submission) []relay.Outcome {
 	w.accepted(s)
+	if w.cfg.HandOver {
+		return w.handToService(ctx, s)
+	}
 	if w.queue != nil && w.mode != 'i' {
 		return w.keepFirst(ctx, s)
 	}

@@ -122,6 +122,11 @@ func (st *station) app(in *os.File, args ...string) *app {
 // user runs sendmail as somebody without a configuration.
 func (st *station) user(text string, args ...string) (status int, out, stderr string) {
 	st.t.Helper()
+	return st.userWithin(context.Background(), text, args...)
+}
+
+func (st *station) userWithin(ctx context.Context, text string, args ...string) (status int, out, stderr string) {
+	st.t.Helper()
 	in, err := os.CreateTemp(st.dir, "in")
 	if err != nil {
 		st.t.Fatal(err)
@@ -141,7 +146,7 @@ func (st *station) user(text string, args ...string) (status int, out, stderr st
 	a.getenv = func(name string) string {
 		return map[string]string{"POSTERN_SOCKET": st.path("s"), "HOME": st.dir}[name]
 	}
-	status = a.run(context.Background())
+	status = a.run(ctx)
 	return status, a.out.(*lockedBuffer).String(), a.err.(*lockedBuffer).String()
 }
 
