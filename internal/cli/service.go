@@ -37,7 +37,7 @@ type service struct {
 	arrived chan struct{}                      // something is in the queue
 	endRun  atomic.Pointer[context.CancelFunc] // of the run of the queue that is under way
 	rates   *rates
-	first   config.Service // what cannot change while it runs
+	first   *config.Config // [service] and [log] of it stay while it runs
 }
 
 // service is -bD, and -bd, which has another process do it.
@@ -56,7 +56,7 @@ func (a *app) service(ctx context.Context, o *options) int {
 	if cfg == nil {
 		return status
 	}
-	v := &service{a: a, o: o, arrived: make(chan struct{}, 1), first: cfg.Service,
+	v := &service{a: a, o: o, arrived: make(chan struct{}, 1), first: cfg,
 		rates: &rates{now: a.now, users: make(map[int]*allowance)}}
 	if err := v.use(cfg); err != nil {
 		return a.fail(statusOfService(err), err)
@@ -100,8 +100,8 @@ func (v *service) serve(ctx context.Context, list []net.Listener, again <-chan o
 	open, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	s := smtpd.New(open, smtpd.Options{Host: v.a.host(), Domain: mailDomain(v.current.Load().cfg, v.a.host()), Now: v.a.now,
-		Timeout: callTime, MaxRecipients: maxRecipients, MaxSize: v.first.MaxSize, MaxConnections: v.first.MaxConnections,
-		MaxPerUser: v.first.UserConnections, Open: v.open, Warn: v.a.log.Warning})
+		Timeout: callTime, MaxRecipients: maxRecipients, MaxSize: v.first.Service.MaxSize, MaxConnections: v.first.Service.MaxConnections,
+		MaxPerUser: v.first.Service.UserConnections, Open: v.open, Warn: v.a.log.Warning})
 	var work sync.WaitGroup
 	work.Go(func() { v.runQueue(ctx) })
 	for _, l := range list {
@@ -150,9 +150,15 @@ func (v *service) reload() {
 		v.a.log.Warning("the old configuration stays in force: " + err.Error())
 		return
 	}
-	if was, is := v.first, cfg.Service; was.Socket != is.Socket || was.Listen != is.Listen || was.MaxSize != is.MaxSize ||
+	for _, w := range cfg.Warnings {
+		v.a.log.Warning(w)
+	}
+	if was, is := v.first.Service, cfg.Service; was.Socket != is.Socket || was.Listen != is.Listen || was.MaxSize != is.MaxSize ||
 		was.MaxConnections != is.MaxConnections || was.UserConnections != is.UserConnections {
 		v.a.log.Warning("[service]: what has changed there but user_rate comes into force when the service is restarted")
+	}
+	if v.first.Log != cfg.Log {
+		v.a.log.Warning("[log]: what has changed there comes into force when the service is restarted")
 	}
 	// What arrives from now on is not for a run by the old one.
 	if end := v.endRun.Load(); end != nil {

@@ -188,14 +188,28 @@ func TestServiceReloads(t *testing.T) {
 	st.taken(1)
 	other := smtptest.NewSink(t, smtptest.SinkOptions{})
 	st.configure(at(other.Port()), "max_size = \"1M\"")
+	text, err := os.ReadFile(st.path("c.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(st.path("c.toml"), append(text, "format = \"json\"\n"...), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	hangUp()
 	first := st.sink
 	st.sink = other
 	st.user("\nx\n", "a@x")
 	st.taken(1)
 	log, err := os.ReadFile(st.path("log"))
-	if err != nil || !strings.Contains(string(log), "the old configuration stays in force: ") || !strings.Contains(string(log), "comes into force when the service is restarted") {
-		t.Errorf("%s %v", log, err)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"the old configuration stays in force: ",
+		"[service]: what has changed there but user_rate comes into force when the service is restarted",
+		"[log]: what has changed there comes into force when the service is restarted"} {
+		if !strings.Contains(string(log), want) {
+			t.Errorf("%q is missing in %s", want, log)
+		}
 	}
 	if n := len(first.Deliveries()); n != 1 {
 		t.Errorf("%d went to the first smarthost", n)
