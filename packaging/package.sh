@@ -6,6 +6,7 @@
 #   FORMATS   default "deb rpm apk"
 #   DIST      where they go, default dist
 #   PACKAGER  "Name <address>" of who builds them
+#   PKG_VERSION, COMMIT  instead of what git says
 set -eu
 cd "$(dirname "$0")/.."
 umask 022
@@ -15,7 +16,7 @@ nfpm=github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.43.0
 : "${PACKAGER:=The postern authors <maintainers@postern.example>}"
 : "${ARCH:=$($GO env GOARCH)}"
 : "${SOURCE_DATE_EPOCH:=$(git log -1 --format=%ct)}"
-PKG_VERSION=$(sh packaging/version.sh)
+: "${PKG_VERSION:=$(sh packaging/version.sh)}"
 export ARCH PACKAGER SOURCE_DATE_EPOCH PKG_VERSION
 export TZ=UTC LC_ALL=C
 
