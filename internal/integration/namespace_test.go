@@ -30,6 +30,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(measureVar) != "" {
 		os.Exit(measure(os.Args[1:]))
 	}
+	if root := os.Getenv(bootVar); root != "" {
+		fmt.Fprintln(os.Stderr, "integration: booting:", becomeSystemd(root))
+		os.Exit(1)
+	}
 	if os.Getenv(insideVar) == "" {
 		os.Exit(runInside())
 	}

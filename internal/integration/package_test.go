@@ -14,11 +14,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// buildPackages builds the packages twice; it happens before the network is gone.
+// olderVersion is a version from before this tree's.
+const olderVersion = "0.0.0+git20200101.0123456"
+
+// buildPackages builds the packages twice, and an older deb; it happens before the
+// network is gone.
 func buildPackages(root string) error {
-	for _, dist := range []string{"packages", "again"} {
+	for dist, env := range map[string][]string{"packages": nil, "again": nil,
+		"older": {"FORMATS=deb", "PKG_VERSION=" + olderVersion, "COMMIT=0123456789ab"}} {
 		cmd := exec.Command("sh", "../../packaging/package.sh")
-		cmd.Env = append(os.Environ(), "DIST="+filepath.Join(root, dist))
+		cmd.Env = append(append(os.Environ(), env...), "DIST="+filepath.Join(root, dist))
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("building packages: %w\n%s", err, out)
 		}
@@ -62,9 +67,18 @@ func TestLintian(t *testing.T) {
 	}
 }
 
-// debianRoot is this machine's Debian as a root of its own: what is written to it
-// goes to memory. The mail transport of the machine is removed from it.
+// debianRoot is this machine's Debian as a root of its own, without its mail
+// transport.
 func debianRoot(t *testing.T) string {
+	t.Helper()
+	root := overlayRoot(t)
+	debian(root).ok(t, "dpkg", "--force-depends", "--purge", "postfix")
+	return root
+}
+
+// overlayRoot is this machine's Debian as a root of its own: what is written to it
+// goes to memory.
+func overlayRoot(t *testing.T) string {
 	t.Helper()
 	base := filepath.Join(world.root, "debian")
 	root := filepath.Join(base, "root")
@@ -98,7 +112,6 @@ func debianRoot(t *testing.T) string {
 	d := debian(root)
 	// Nobody looks up manual pages here.
 	d.ok(t, "sh", "-c", "rm -rf /var/lib/man-db/auto-update /etc/postern /var/spool/postern; printf '#!/bin/sh\\nexit 101\\n' >/usr/sbin/policy-rc.d; chmod 755 /usr/sbin/policy-rc.d")
-	d.ok(t, "dpkg", "--force-depends", "--purge", "postfix")
 	d.ok(t, "useradd", "--create-home", "--shell", "/bin/sh", "alice")
 	return root
 }
