@@ -79,7 +79,7 @@ func (c *Client) mailLine(e *Envelope, size int64) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	options, err := c.options(StageMail, e.Options, "SIZE", "BODY", "SMTPUTF8", "REQUIRETLS", "RET", "ENVID")
+	options, err := c.options(StageMail, e.Options, dsn, "SIZE", "BODY", "SMTPUTF8", "REQUIRETLS")
 	return line + dsn + options, err
 }
 
@@ -115,25 +115,25 @@ func (c *Client) rcptLine(r *Recipient) (string, error) {
 	if address == "" {
 		return "", c.invalid(StageRcpt, "", "an empty recipient")
 	}
-	line := "RCPT TO:<" + address + ">"
+	dsn := ""
 	if c.ext.Has("DSN") {
 		if r.Notify != "" {
 			notify, ok := notifyWords(r.Notify)
 			if !ok {
 				return "", c.invalid(StageRcpt, r.Address, "NOTIFY is neither NEVER nor of SUCCESS, FAILURE, DELAY")
 			}
-			line += " NOTIFY=" + notify
+			dsn += " NOTIFY=" + notify
 		}
 		if r.Original != "" {
 			kind, original, ok := strings.Cut(r.Original, ";")
 			if !ok || !plain(kind) || !isASCII(original) || strings.ContainsFunc(original, control) {
 				return "", c.invalid(StageRcpt, r.Address, "an original recipient that cannot be sent")
 			}
-			line += " ORCPT=" + kind + ";" + xtext(original)
+			dsn += " ORCPT=" + kind + ";" + xtext(original)
 		}
 	}
-	options, err := c.options(StageRcpt, r.Options, "NOTIFY", "ORCPT")
-	return line + options, err
+	options, err := c.options(StageRcpt, r.Options, dsn)
+	return "RCPT TO:<" + address + ">" + dsn + options, err
 }
 
 // notifyWords checks and normalises a NOTIFY value (RFC 3461 4.1).
@@ -151,8 +151,9 @@ func notifyWords(s string) (string, bool) {
 }
 
 // options are the words that the server understands. Those of ours are not
-// overridden.
-func (c *Client) options(stage Stage, words []string, ours ...string) (string, error) {
+// overridden, and what dsn has already, the wish of the message, comes before a
+// word that says the same.
+func (c *Client) options(stage Stage, words []string, dsn string, ours ...string) (string, error) {
 	var b strings.Builder
 	for _, w := range words {
 		if err := c.checkWord(stage, w); err != nil {
@@ -162,7 +163,7 @@ func (c *Client) options(stage Stage, words []string, ours ...string) (string, e
 		if slices.Contains(ours, name) {
 			return "", c.invalid(stage, "", name+" is set by its own option")
 		}
-		if c.ext.Has(extensionOf(name)) {
+		if c.ext.Has(extensionOf(name)) && !strings.Contains(dsn, " "+name+"=") {
 			b.WriteString(" " + w)
 		}
 	}
@@ -176,6 +177,8 @@ func extensionOf(parameter string) string {
 		return "DELIVERBY"
 	case "HOLDFOR", "HOLDUNTIL":
 		return "FUTURERELEASE"
+	case "RET", "ENVID", "NOTIFY", "ORCPT":
+		return "DSN"
 	}
 	return parameter
 }

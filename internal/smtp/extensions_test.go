@@ -45,6 +45,16 @@ func TestExtensionLines(t *testing.T) {
 		{"DSN, ENVID too long", "DSN", func(e *smtp.Envelope) { e.EnvelopeID = strings.Repeat("x", 101) }, "", "", smtp.ErrInvalid},
 		{"DSN, ORCPT without a type", "DSN", func(e *smtp.Envelope) { e.Recipients[0].Original = "o@x" }, "", "", smtp.ErrInvalid},
 		{"an option that has its own field", "SIZE", func(e *smtp.Envelope) { e.Options = []string{"size=1"} }, "", "", smtp.ErrInvalid},
+		{"the file's DSN options", "DSN", func(e *smtp.Envelope) {
+			e.Options, e.Recipients[0].Options = []string{"RET=HDRS", "ENVID=f"}, []string{"NOTIFY=FAILURE,DELAY"}
+		}, " RET=HDRS ENVID=f", " NOTIFY=FAILURE,DELAY", nil},
+		{"the file's DSN options, and the message's own", "DSN", func(e *smtp.Envelope) {
+			e.Options, e.Recipients[0].Options = []string{"ret=HDRS", "ENVID=f"}, []string{"notify=DELAY"}
+			e.Return, e.Recipients[0].Notify = "FULL", "NEVER"
+		}, " RET=FULL ENVID=f", " NOTIFY=NEVER", nil},
+		{"the file's DSN options, not offered", "X", func(e *smtp.Envelope) {
+			e.Options, e.Recipients[0].Options = []string{"RET=HDRS"}, []string{"NOTIFY=NEVER"}
+		}, "", "", nil},
 		{"options in the order of the envelope", "X-B|X-A|SIZE", func(e *smtp.Envelope) { e.Options = []string{"X-A", "X-B=2"} }, " SIZE=20 X-A X-B=2", "", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
