@@ -87,9 +87,9 @@ func (d *decoder) checkWhere(h *Smarthost) {
 	switch {
 	case h.Capture != "":
 	case h.Socket != "":
-		d.clash("socket", given(h, "host", "lookup", "port", "proxy", "connect_command")...)
+		d.clash("socket", given(h, "host", "lookup", "port", "proxy", "source_address", "connect_command")...)
 	case len(h.ConnectCommand) > 0:
-		d.clash("connect_command", given(h, "lookup", "proxy")...)
+		d.clash("connect_command", given(h, "lookup", "proxy", "source_address")...)
 	case len(h.Hosts) == 0 && !d.triedWhere():
 		d.fault("smarthost", "nothing says where the server is", `add host = "smtp.example.com" below [smarthost]`)
 	}
@@ -119,6 +119,8 @@ func given(h *Smarthost, keys ...string) []string {
 			return h.Port == 0
 		case "proxy":
 			return h.Proxy == ""
+		case "source_address":
+			return h.SourceAddress == ""
 		}
 		return len(h.ConnectCommand) == 0
 	})

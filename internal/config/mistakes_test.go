@@ -154,6 +154,10 @@ func TestContradictoryPlaces(t *testing.T) {
 			"FILE:4: smarthost.proxy: contradicts connect_command; keep one of them", "the command makes the connection"},
 		{"commandLookup", where + "connect_command = [\"c\"]\nlookup = \"srv\"\n",
 			"FILE:4: smarthost.lookup: contradicts connect_command; keep one of them", "nothing is looked up"},
+		{"socketSource", "[smarthost]\nsocket = \"/s\"\nsource_address = \"192.0.2.1\"\n",
+			"FILE:3: smarthost.source_address: contradicts socket; keep one of them", "a socket has no address"},
+		{"commandSource", where + "connect_command = [\"x\"]\nsource_address = \"192.0.2.1\"\n",
+			"FILE:4: smarthost.source_address: contradicts connect_command; keep one of them", "the command makes the connection"},
 		{"nowhere", "[smarthost]\nport = 25\n",
 			"FILE:1: smarthost: nothing says where the server is; add host = \"smtp.example.com\" below [smarthost]", "no default is safe"},
 	})

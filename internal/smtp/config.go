@@ -165,7 +165,7 @@ func (c *Config) checkRoute(f *faults) {
 	f.check(c.Socket != "" && len(c.ConnectCommand) > 0, "socket and connect command exclude each other")
 	f.check(len(c.ConnectCommand) > 0 && c.Proxy != "", "connect command and proxy exclude each other")
 	f.check(c.Lookup != LookupAddress && (c.Socket != "" || len(c.ConnectCommand) > 0), "MX and SRV look-up need a host")
-	f.check(c.SourceAddress != "" && (c.Socket != "" || c.Proxy != "" || len(c.ConnectCommand) > 0),
+	f.check(c.SourceAddress != "" && (c.Socket != "" || len(c.ConnectCommand) > 0),
 		"a source address needs a connection of our own")
 	if _, err := c.source(); err != nil {
 		f.check(true, "source address %q is no ip or ip:port", c.SourceAddress)

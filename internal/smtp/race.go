@@ -12,20 +12,26 @@ import (
 // it (RFC 8305 5).
 const raceDelay = 250 * time.Millisecond
 
+// dialer connects from the address that is set.
+func (cfg Config) dialer() (*net.Dialer, error) {
+	d := &net.Dialer{Timeout: cfg.connectTimeout(), KeepAlive: -1}
+	source, err := cfg.source()
+	if source != nil {
+		d.LocalAddr = source
+	}
+	return d, err
+}
+
 // race connects to the first address that answers. Each next address starts
 // after raceDelay, or as soon as all that were started have failed. It returns
 // the addresses that it did not start, for a server that then proves useless.
 func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.Conn, []netip.Addr, error) {
-	source, err := cfg.source()
+	d, err := cfg.dialer()
 	if err != nil {
 		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	d := net.Dialer{Timeout: cfg.connectTimeout(), KeepAlive: -1}
-	if source != nil {
-		d.LocalAddr = source
-	}
 	if len(addrs) == 1 {
 		conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addrs[0], uint16(port)).String())
 		return conn, nil, err

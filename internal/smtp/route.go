@@ -27,7 +27,11 @@ func (cfg Config) throughProxy(ctx context.Context, address string) (net.Conn, e
 		password, _ := u.User.Password()
 		auth = &proxy.Auth{User: u.User.Username(), Password: password}
 	}
-	d, err := proxy.SOCKS5("tcp", u.Host, auth, &net.Dialer{KeepAlive: -1})
+	forward, err := cfg.dialer()
+	if err != nil {
+		return nil, err
+	}
+	d, err := proxy.SOCKS5("tcp", u.Host, auth, forward)
 	if err != nil {
 		return nil, err
 	}

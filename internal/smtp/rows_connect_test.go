@@ -158,7 +158,7 @@ func TestRowsOptions(t *testing.T) {
 		{"row 18: a password and a token", smtp.Config{Secret: secret, Token: secret}},
 		{"row 18: a command and a proxy", smtp.Config{ConnectCommand: []string{"x"}, Proxy: "socks5://h:1"}},
 		{"row 18: a command and SRV", smtp.Config{ConnectCommand: []string{"x"}, Lookup: smtp.LookupSRV}},
-		{"row 18: a source and a proxy", smtp.Config{SourceAddress: "127.0.0.1", Proxy: "socks5://h:1"}},
+		{"row 18: a command and a source", smtp.Config{ConnectCommand: []string{"x"}, SourceAddress: "127.0.0.1"}},
 		{"row 18: a source that is a name", smtp.Config{SourceAddress: "localhost"}},
 		{"row 18: a source with a bad port", smtp.Config{SourceAddress: "127.0.0.1:x"}},
 		{"row 18: a source that is a name with a port", smtp.Config{SourceAddress: "localhost:1"}},

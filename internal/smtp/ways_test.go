@@ -216,6 +216,17 @@ func TestProxy(t *testing.T) {
 		t.Errorf("looked up %q, which is the proxy's work", z.asked)
 	}
 
+	// The source address is that of the connection to the proxy.
+	from := newSocks(t, &socks{})
+	from.to = r.Addr()
+	cfg := r.cfg
+	cfg.Proxy, cfg.SourceAddress = "socks5://"+from.Addr().String(), "127.0.0.3"
+	c := must[*smtp.Client](t)(smtp.Dial(t.Context(), cfg))
+	defer c.Close()
+	if local := must[smtp.Info](t)(c.Info()).Local.String(); !strings.HasPrefix(local, "127.0.0.3:") {
+		t.Errorf("from %s", local)
+	}
+
 	// Nobody there.
 	p := newSocks(t, &socks{})
 	p.Close()
