@@ -144,8 +144,12 @@ func (r *dmaReader) tls(at place) {
 }
 
 // passwords takes the line of auth.conf, "user|host:password", that is for the
-// smarthost.
+// smarthost. Where dma.conf names no such file, dma does not look for one.
 func (r *dmaReader) passwords() {
+	if !r.has("AUTHPATH") && r.auth.Name != "" {
+		r.d.note(place{file: r.auth.Name}, "", "dma.conf has no AUTHPATH, so dma does not log in; what is in here is not used")
+		return
+	}
 	for _, l := range meaningful(r.auth.Text) {
 		at := place{r.auth.Name, l.n}
 		user, rest, ok := strings.Cut(l.text, "|")

@@ -22,6 +22,7 @@ type setting struct {
 // msmtpAccount is an account with all it has inherited.
 type msmtpAccount struct {
 	name     string
+	at       place
 	settings map[string]setting
 }
 
@@ -30,6 +31,9 @@ func readMsmtp(d *draft, files map[string]File) {
 	i := slices.IndexFunc(accounts, func(a msmtpAccount) bool { return a.name == "default" })
 	if i > 0 { // it counts when nobody chooses another one
 		accounts = slices.Concat(accounts[i:i+1], accounts[:i], accounts[i+1:])
+	}
+	if i < 0 && len(accounts) > 0 {
+		d.note(accounts[0].at, "account", "there is no default account, msmtp has to be told which; the first one is it now")
 	}
 	base := -1 // the account that default is only another name of
 	for i, m := range accounts {
@@ -71,7 +75,7 @@ func msmtpAccounts(d *draft, f File) (list []msmtpAccount) {
 			current = defaults
 		case "account":
 			name, parents, _ := strings.Cut(value, ":")
-			a := msmtpAccount{strings.TrimSpace(name), make(map[string]setting)}
+			a := msmtpAccount{strings.TrimSpace(name), at, make(map[string]setting)}
 			inherit(a.settings, defaults)
 			for parent := range strings.SplitSeq(parents, ",") {
 				for _, p := range list {
@@ -88,7 +92,7 @@ func msmtpAccounts(d *draft, f File) (list []msmtpAccount) {
 		}
 	}
 	if len(list) == 0 && len(defaults) > 0 { // an old file without any account
-		list = append(list, msmtpAccount{"default", defaults})
+		list = append(list, msmtpAccount{"default", place{file: f.Name}, defaults})
 	}
 	return list
 }

@@ -15,6 +15,7 @@ type ssmtpReader struct {
 	a        *account
 	tls      bool
 	starttls bool
+	hostname string
 	at       place // of the password
 }
 
@@ -32,20 +33,26 @@ func readSsmtp(d *draft, files map[string]File) {
 func (r *ssmtpReader) conf(f File) {
 	table := r.table()
 	for _, l := range meaningful(f.Text) {
-		name, value := pair(l.text)
+		name, value, cut := ssmtpPair(l.text)
 		at := place{f.Name, l.n}
 		take, known := table[strings.ToLower(name)]
 		what, why := l.unknown(), "is not known"
 		if known {
 			what = l.name()
 			r.at = at
-			why = take(unquote(value))
+			why = take(value)
+		}
+		if known && cut {
+			r.d.note(at, what, "ssmtp takes a value up to the first blank, = or #, and so does this; if that is not all of it, complete it")
 		}
 		if why != "" {
 			r.d.note(at, what, why)
 		}
 	}
 	at := place{file: f.Name}
+	if r.d.root["domain"] == nil { // hostname is also that of senders
+		r.d.set("domain", r.hostname)
+	}
 	switch {
 	case r.tls && r.starttls:
 		r.a.keys["tls"] = "starttls"
@@ -54,8 +61,11 @@ func (r *ssmtpReader) conf(f File) {
 	default:
 		r.d.plaintext(r.a, at)
 	}
-	if _, ok := r.a.keys["port"]; !ok && r.a.keys["tls"] != "implicit" {
+	if r.a.keys["port"] == nil {
 		r.a.keys["port"] = 25
+		if r.a.keys["tls"] == "implicit" {
+			r.d.note(at, "mailhub", "names no port, and ssmtp then uses 25, for TLS too; most servers have that kind of TLS at 465")
+		}
 	}
 	if r.tls {
 		r.d.unverified(at, "ssmtp")
@@ -65,17 +75,35 @@ func (r *ssmtpReader) conf(f File) {
 	}
 }
 
+// ssmtpPair reads a line as ssmtp does, which knows no quotes. cut tells that the
+// line has more than the value.
+func ssmtpPair(line string) (name, value string, cut bool) {
+	line, _, cut = strings.Cut(line, "#")
+	name, rest := pair(line)
+	value = rest
+	if i := strings.IndexAny(rest, "= \t"); i >= 0 {
+		value = rest[:i]
+		cut = cut || strings.Trim(rest[i:], "= \t") != ""
+	}
+	return name, value, cut
+}
+
+func (r *ssmtpReader) host(v string) string {
+	r.hostname = v
+	return r.a.keys.set("ehlo", v)
+}
+
 func (r *ssmtpReader) table() map[string]func(string) string {
 	never := func(why string) func(string) string { return func(string) string { return why } }
 	key := func(name string) func(string) string {
 		return func(v string) string { return r.a.keys.set(name, v) }
 	}
 	return map[string]func(string) string{
-		"mailhub": r.a.host, "root": r.root, "hostname": key("ehlo"),
+		"mailhub": r.a.host, "root": r.root, "hostname": r.host,
 		"rewritedomain": func(v string) string { return r.d.set("domain", v) },
 		"fromlineoverride": func(v string) string {
 			if yes(v) {
-				return "From stays as it is; the envelope sender is that of -f or of from"
+				return "From stays as it is, as there; but there its address is the envelope sender too, and here that is the one of -f or of from"
 			}
 			return "From stays as the caller wrote it; header_from replaces it"
 		},
