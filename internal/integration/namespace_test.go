@@ -67,6 +67,10 @@ func runInside() int {
 		fmt.Fprintln(os.Stderr, "integration:", err)
 		return 1
 	}
+	if _, err := fetchMailers(); err != nil {
+		fmt.Fprintln(os.Stderr, "integration:", err)
+		return 1
+	}
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
 	cmd.Env = append(os.Environ(), insideVar+"="+root)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
