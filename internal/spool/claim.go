@@ -81,7 +81,7 @@ func (c *Claim) read() (state *State, torn bool, err error) {
 	if err != nil {
 		return nil, false, err
 	}
-	state, torn, err = readState(f, c.ref.id)
+	state, torn, err = readState(f, c.ref.id, nil)
 	return state, torn, errors.Join(err, f.Close())
 }
 

@@ -145,6 +145,34 @@ func openPlain(dir int, base string, flags int) (*descriptor, error) {
 	return &descriptor{fd: fd, name: base, size: st.Size}, nil
 }
 
+// localFolder is a directory of a Local that stays open, for one goroutine.
+type localFolder struct {
+	fd   int
+	name string
+}
+
+func (l *Local) folder(name string) (folder, error) {
+	d := &localFolder{name: name}
+	err := l.call("open", name, func(dir int, base string) (err error) {
+		d.fd, err = unix.Openat(dir, base, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return err
+	})
+	return d, err
+}
+
+// Open opens a plain file in it; base is the name of an entry.
+func (d *localFolder) Open(base string) (Source, error) {
+	var f *descriptor
+	err := again(func() (err error) { f, err = openPlain(d.fd, base, unix.O_RDONLY); return err })
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: d.name + "/" + base, Err: err}
+	}
+	f.name = d.name + "/" + base
+	return f, nil
+}
+
+func (d *localFolder) Close() error { return unix.Close(d.fd) }
+
 // List implements FS. The entries look for what they are asked later by their
 // path, which is no secret and no permission.
 func (l *Local) List(name string) (all []fs.DirEntry, err error) {

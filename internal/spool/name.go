@@ -37,23 +37,11 @@ func stamp(t int64) string {
 
 // parseName takes the name of a file apart. ok is false for what is not ours.
 func parseName(dir, name string) (r ref, ok bool) {
-	parts := strings.Split(name, ".")
-	want := 2
-	if dir == dirActive {
-		want = 3
-	}
-	if len(parts) != want {
-		return r, false
-	}
-	r = ref{dir: dir, id: parts[1]}
-	if r.due, ok = parseStamp(parts[0]); !ok || !validID(r.id) {
-		return r, false
-	}
-	if want == 3 {
-		if !validOwner(parts[2]) {
-			return r, false
-		}
-		r.owner = Owner(parts[2])
+	due, rest, _ := strings.Cut(name, ".")
+	id, owner, owned := strings.Cut(rest, ".")
+	r = ref{dir: dir, id: id, owner: Owner(owner)}
+	if r.due, ok = parseStamp(due); !ok || !validID(id) || owned != (dir == dirActive) || owned && !validOwner(owner) {
+		return ref{}, false
 	}
 	return r, true
 }

@@ -4,9 +4,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"slices"
 	"sync"
-	"sync/atomic"
 )
 
 // Remote reports whether the spool is on another host, where every question costs
@@ -33,30 +31,6 @@ func (s *Spool) width() int {
 		return atOnce
 	}
 	return runtime.GOMAXPROCS(0)
-}
-
-// Each reads the states of messages, several at a time, and tells of them in
-// order, some hundred at a time. Of a message that has moved on it tells
-// fs.ErrNotExist.
-func (s *Spool) Each(entries []Entry, tell func(Entry, *State, error)) {
-	const most = 512
-	var states [most]*State
-	var errs [most]error
-	for some := range slices.Chunk(entries, most) {
-		var next atomic.Int64
-		var readers sync.WaitGroup
-		for range min(s.width(), len(some)) {
-			readers.Go(func() {
-				for i := next.Add(1) - 1; i < int64(len(some)); i = next.Add(1) - 1 {
-					states[i], errs[i] = s.Read(some[i])
-				}
-			})
-		}
-		readers.Wait()
-		for i, e := range some {
-			tell(e, states[i], errs[i])
-		}
-	}
 }
 
 // Claimed is what became of an attempt to claim.

@@ -127,7 +127,7 @@ func (s *Spool) List(place string) ([]Entry, []Stranger, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("spool: %w", err)
 	}
-	var found []Entry
+	found := make([]Entry, 0, len(entries))
 	var strangers []Stranger
 	for _, e := range entries {
 		r, ok := parseName(place, e.Name())
@@ -178,7 +178,7 @@ func (s *Spool) Read(e Entry) (*State, error) {
 	if err != nil {
 		return nil, err
 	}
-	state, _, err := readState(f, e.ID)
+	state, _, err := readState(f, e.ID, nil)
 	return state, errors.Join(err, f.Close())
 }
 

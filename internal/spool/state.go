@@ -7,6 +7,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -100,18 +101,23 @@ func isChecksum(text []byte, sum uint32) bool {
 }
 
 const (
-	tailFirst = 4 << 10  // octets looked at first from the end of a file
+	tailFirst = 1 << 10  // octets looked at first from the end of a file
 	tailMost  = 64 << 20 // a state is never longer
 )
 
 // readState finds the last valid line of a file for a message of that id. torn
-// says that the file does not end with a whole line.
-func readState(f Source, id string) (s *State, torn bool, err error) {
+// says that the file does not end with a whole line. room is used for what is
+// read, and kept for the next call; nil for none.
+func readState(f Source, id string, room *[]byte) (s *State, torn bool, err error) {
+	if room == nil {
+		room = new([]byte)
+	}
 	for want := int64(tailFirst); ; want *= 4 {
 		from := max(0, f.Size()-want)
-		tail := make([]byte, f.Size()-from)
-		if _, err := io.ReadFull(io.NewSectionReader(f, from, int64(len(tail))), tail); err != nil {
-			return nil, false, err
+		tail := slices.Grow((*room)[:0], int(f.Size()-from))[:f.Size()-from]
+		*room = tail
+		if n, err := f.ReadAt(tail, from); n < len(tail) {
+			return nil, false, errors.Join(err, io.ErrUnexpectedEOF)
 		}
 		torn = !bytes.HasSuffix(tail, []byte("\n"))
 		s, err = lastState(tail, from, id)

@@ -59,7 +59,7 @@ func TestReadStateCut(t *testing.T) {
 				want = i
 			}
 		}
-		s, torn, err := readState(of(file[:n]), stateID)
+		s, torn, err := readState(of(file[:n]), stateID, nil)
 		switch {
 		case want < 0 && !errors.Is(err, ErrDamaged):
 			t.Fatalf("%d octets: %+v %v", n, s, err)
@@ -84,7 +84,7 @@ func TestReadStateLong(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, behind := range []string{"", strings.Repeat("x", 100), strings.Repeat("torn\n", 50_000)} {
-			got, _, err := readState(of([]byte("01234567\r\n"+string(line)+behind)), stateID)
+			got, _, err := readState(of([]byte("01234567\r\n"+string(line)+behind)), stateID, nil)
 			if err != nil || len(got.Recipients) != recipients+1 {
 				t.Errorf("%d recipients, %d octets behind: %v", recipients, len(behind), err)
 			}
@@ -113,7 +113,7 @@ func TestReadStateForged(t *testing.T) {
 		{"a blank in front", " " + forge(func(*State) {})},
 	}
 	for _, test := range tests {
-		if s, _, err := readState(of([]byte(test.text)), stateID); !errors.Is(err, ErrDamaged) {
+		if s, _, err := readState(of([]byte(test.text)), stateID, nil); !errors.Is(err, ErrDamaged) {
 			t.Errorf("%s: %+v %v", test.why, s, err)
 		}
 	}
@@ -125,13 +125,13 @@ func sum(s string) uint32 { return crc32.Checksum([]byte(s), castagnoli()) }
 func TestReadStateVersion(t *testing.T) {
 	text := `{"id":"id0000000001","news":true}`
 	file := fmt.Sprintf("message\r\npostern 7 %08x %s\n", sum(text), text)
-	if _, _, err := readState(of([]byte(file)), stateID); !errors.Is(err, ErrVersion) {
+	if _, _, err := readState(of([]byte(file)), stateID, nil); !errors.Is(err, ErrVersion) {
 		t.Errorf("%v", err)
 	}
 	// Fields that a later release adds to this version do no harm.
 	text = `{"id":"id0000000001","size":9,"news":true}`
 	file = fmt.Sprintf("message\r\npostern 1 %08x %s\n", sum(text), text)
-	if s, _, err := readState(of([]byte(file)), stateID); err != nil || s.Size != 9 {
+	if s, _, err := readState(of([]byte(file)), stateID, nil); err != nil || s.Size != 9 {
 		t.Errorf("%+v %v", s, err)
 	}
 }
@@ -148,7 +148,7 @@ func FuzzReadState(f *testing.F) {
 		file := append(bytes.Clone(whole), behind...)
 		cut = min(max(cut, 0), len(file))
 		file = file[:len(file)-cut]
-		s, _, err := readState(of(file), stateID)
+		s, _, err := readState(of(file), stateID, nil)
 		intact := len(file) >= len(whole) // no line of ours is cut
 		switch {
 		case errors.Is(err, ErrVersion):
