@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"strconv"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (a *app) queueList(o *options) int {
 	if q == nil {
 		return a.emptyQueue(o)
 	}
-	out := bufio.NewWriter(a.out)
+	out := bufio.NewWriterSize(a.out, 32<<10)
 	l := &listing{w: out, json: o.jsonList, way: way(cfg, q.Relay)}
 	for _, s := range q.Spools() {
 		status = max(status, a.listSpool(l, s))
@@ -92,7 +93,10 @@ type listing struct {
 	count  int
 	octets int64
 	err    error
-	way    func(sender, recipient string) string // where a message goes, if elsewhere
+	line   []byte // room for one
+	// objects writes for json; it keeps its room from one to the next.
+	objects *json.Encoder
+	way     func(sender, recipient string) string // where a message goes, if elsewhere
 }
 
 // way tells of mail that is captured or goes to another address.
@@ -145,14 +149,40 @@ func (l *listing) message(e spool.Entry, s *spool.State) {
 		l.object(e, s)
 		return
 	}
-	mark := map[string]string{"active": "*", "hold": "!", "failed": "#"}[e.Place]
-	l.printf("%-13s%8d %s  %s\n", s.ID+mark, s.Size, s.Created.Local().Format("Mon Jan _2 15:04:05"), sender(s))
-	for _, r := range append(append([]spool.Recipient(nil), s.Failed...), s.Recipients...) {
-		if note := note(e, r, l.way(s.Sender, r.Address)); note != "" {
-			l.printf("%13s(%s)\n", "", note)
+	l.row(e, s)
+	for _, list := range [][]spool.Recipient{s.Failed, s.Recipients} {
+		for _, r := range list {
+			if note := note(e, r, l.way(s.Sender, r.Address)); note != "" {
+				l.printf("%13s(%s)\n", "", note)
+			}
+			l.line = append(append(append(l.line[:0], blank...), r.Address...), '\n')
+			l.write(l.line)
 		}
-		l.printf("%44s%s\n", "", r.Address)
 	}
+}
+
+// blank is what stands in front of a recipient.
+const blank = "                                            "
+
+// row writes the line of a message: "%-13s%8d %s  %s". There may be ten thousand.
+func (l *listing) row(e spool.Entry, s *spool.State) {
+	const id, size = 13, 8
+	line := append(l.line[:0], s.ID...)
+	switch e.Place {
+	case "active":
+		line = append(line, '*')
+	case "hold":
+		line = append(line, '!')
+	case "failed":
+		line = append(line, '#')
+	}
+	line = append(line, blank[:max(0, id-len(line))]...)
+	digits := strconv.FormatInt(s.Size, 10)
+	line = append(append(line, blank[:max(0, size-len(digits))]...), digits...)
+	line = s.Created.Local().AppendFormat(append(line, ' '), "Mon Jan _2 15:04:05")
+	line = append(append(append(line, "  "...), sender(s)...), '\n')
+	l.write(line)
+	l.line = line
 }
 
 func sender(s *spool.State) string {
@@ -197,16 +227,18 @@ func (l *listing) object(e spool.Entry, s *spool.State) {
 	}
 	add(s.Failed, true)
 	add(s.Recipients, false)
-	text, err := json.Marshal(m)
-	if err != nil {
-		l.err = err
-		return
+	if l.objects == nil {
+		l.objects = json.NewEncoder(l.w)
 	}
-	l.printf("%s\n", text)
+	if err := l.objects.Encode(m); err != nil && l.err == nil {
+		l.err = err
+	}
 }
 
-func (l *listing) printf(format string, args ...any) {
-	if _, err := fmt.Fprintf(l.w, format, args...); err != nil && l.err == nil {
+func (l *listing) printf(format string, args ...any) { l.write(fmt.Appendf(nil, format, args...)) }
+
+func (l *listing) write(line []byte) {
+	if _, err := l.w.Write(line); err != nil && l.err == nil {
 		l.err = err
 	}
 }
