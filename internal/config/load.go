@@ -79,7 +79,7 @@ func (src Source) find() (string, *os.File, error) {
 		if named.path == "" {
 			continue
 		}
-		f, err := os.Open(named.path)
+		f, err := open(named.path)
 		if errors.Is(err, fs.ErrNotExist) {
 			return "", nil, &Error{File: named.path, Msg: "does not exist", Hint: named.hint}
 		}
@@ -92,7 +92,7 @@ func (src Source) find() (string, *os.File, error) {
 		if path == "" {
 			continue
 		}
-		f, err := os.Open(path)
+		f, err := open(path)
 		if err == nil {
 			return path, f, nil
 		}
@@ -101,6 +101,22 @@ func (src Source) find() (string, *os.File, error) {
 		}
 	}
 	return "", nil, nil
+}
+
+// open opens a file for reading. The library would make ready to wait for it, and
+// for all files to come, which is half of the calls to the kernel that reading
+// the configuration takes.
+func open(path string) (*os.File, error) {
+	for {
+		fd, err := syscall.Open(path, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+		switch err {
+		case nil:
+			return os.NewFile(uintptr(fd), path), nil
+		case syscall.EINTR:
+		default:
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+	}
 }
 
 // userFile is "" when there is no user to ask.
