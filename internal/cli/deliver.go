@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	"postern/internal/config"
 	"postern/internal/relay"
@@ -17,8 +18,8 @@ type outlet struct {
 	back  bool // what is refused for good is also returned by mail
 	relay *relay.Relay
 	queue *relay.Queue // nil without a spool
-	// put keeps a message for its envelope; tests replace it.
-	put func(*submission) (id string, err error)
+	// put keeps a message for its envelope, to be sent at due; tests replace it.
+	put func(s *submission, due time.Time) (id string, err error)
 }
 
 // outlet makes ready to send. A spool that cannot be opened is warned about, and
@@ -30,7 +31,7 @@ func (a *app) outlet(o *options, cfg *config.Config, trace func(byte, string)) *
 		a.log.Warning(err.Error())
 		a.say("warning: %v; trying to send at once", err)
 	}
-	w.put = w.keepNow
+	w.put = w.keepIn
 	if w.queue != nil && w.mode == 'i' {
 		w.relay.Patience = cfg.Spool.Patience
 	}

@@ -89,7 +89,7 @@ func (v *service) use(cfg *config.Config) error {
 		return err
 	}
 	w := &outlet{a: v.a, cfg: cfg, mode: 'q', relay: r, queue: q}
-	w.put = w.keepNow
+	w.put = w.keepIn
 	v.current.Store(w)
 	return nil
 }

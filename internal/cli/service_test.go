@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"postern/internal/config"
-	"postern/internal/smtp"
 	"postern/internal/smtptest"
 )
 
@@ -280,41 +279,6 @@ func TestServiceSpoolFails(t *testing.T) {
 	}
 	if got := st.queued(); len(got) > 0 || len(st.sink.Deliveries()) > 0 {
 		t.Errorf("queued %v", got)
-	}
-}
-
-// A list with an owner is two messages; if the second cannot be kept, the first is
-// not either.
-func TestKeepAllOrNothing(t *testing.T) {
-	st := newStation(t, "")
-	st.stop()
-	a := st.app(nil)
-	cfg, err := config.Load(config.Source{Explicit: st.path("c.toml")})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := a.outlet(&options{delivery: 'q'}, cfg, nil)
-	in := inbound{a: a, cfg: cfg, domain: "service.example"}
-	block, body, err := a.read(strings.NewReader("\nx\n"), t.TempDir(), 1<<20)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := a.complete(&given{null: true, recipients: smtp.RecipientsOf("a@x")}, in.domain, block, body)
-	s.lists = append(s.lists, s.env)
-	s.lists[0].Sender = "owner@x"
-	kept := 0
-	put := w.put
-	w.put = func(s *submission) (string, error) {
-		if kept++; kept == 2 {
-			return "", syscall.ENOSPC
-		}
-		return put(s)
-	}
-	if err := w.keep(s); !errors.Is(err, syscall.ENOSPC) {
-		t.Errorf("%v", err)
-	}
-	if got := st.queued(); len(got) > 0 {
-		t.Errorf("still there: %v", got)
 	}
 }
 
