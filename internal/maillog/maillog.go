@@ -9,8 +9,6 @@
 package maillog
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -198,7 +195,7 @@ func (l *Logger) event(severity level, text, event string, attrs ...slog.Attr) {
 		return
 	}
 	if l.o.Format == "json" {
-		text = escaped(l.json(severity, event, attrs))
+		text = l.json(severity, event, attrs)
 	} else {
 		text = printable(text)
 	}
@@ -217,44 +214,6 @@ func (l *Logger) note(err error) {
 	if l.er == nil {
 		l.er = err
 	}
-}
-
-// json is the event as one object. The keys are promised to scripts.
-func (l *Logger) json(severity level, event string, attrs []slog.Attr) string {
-	var b bytes.Buffer
-	h := slog.NewJSONHandler(&b, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
-		if a.Key == slog.MessageKey {
-			a.Key = "event"
-		}
-		return a
-	}})
-	word := slog.LevelInfo
-	if severity == levelWarning {
-		word = slog.LevelWarn
-	}
-	r := slog.NewRecord(l.o.Now(), word, event, 0)
-	r.AddAttrs(slog.String("tag", l.o.Tag), slog.Int("pid", l.o.PID))
-	r.AddAttrs(attrs...)
-	if err := h.Handle(context.Background(), r); err != nil {
-		return ""
-	}
-	return strings.TrimSuffix(b.String(), "\n")
-}
-
-// escaped is printable for JSON, where a backslash has a meaning of its own. What
-// is not ASCII stands within strings only.
-func escaped(object string) string {
-	var b strings.Builder
-	for _, r := range object {
-		if r <= '~' || strconv.IsPrint(r) {
-			b.WriteRune(r)
-			continue
-		}
-		for _, unit := range utf16.AppendRune(nil, r) {
-			fmt.Fprintf(&b, `\u%04x`, unit)
-		}
-	}
-	return b.String()
 }
 
 // appendSeconds writes a delay as Postfix does: two digits that count.

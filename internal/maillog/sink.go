@@ -13,7 +13,7 @@ import (
 
 const (
 	facilityMail = 2 << 3
-	maxLine      = 2000 // octets in a datagram to syslog; longer lines are cut
+	maxLine      = 2000 // octets of a line to syslog; longer ones are cut
 	maxWrite     = 4096 // octets that a pipe keeps together (PIPE_BUF), for lines that are written at once
 
 	// After so many lost lines in a row the daemon is looked for once in a pause
@@ -41,6 +41,9 @@ func open(o Options) (sink, error) {
 	}
 	return openFile(o)
 }
+
+// cuts reports a log whose long lines are cut, see maxLine.
+func (o *Options) cuts() bool { return o.To == "" || o.To == "syslog" }
 
 func orDefault(s, otherwise string) string {
 	if s == "" {
@@ -290,9 +293,9 @@ func appendCut(b, line []byte) []byte {
 	if len(line) <= maxLine {
 		return append(b, line...)
 	}
-	n := maxLine - len("...")
+	n := maxLine - len(ellipsis)
 	for n > 0 && !utf8.RuneStart(line[n]) {
 		n--
 	}
-	return append(append(b, line[:n]...), "..."...)
+	return append(append(b, line[:n]...), ellipsis...)
 }
