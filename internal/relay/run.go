@@ -55,6 +55,7 @@ func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
 	if err != nil || done == nil {
 		return Progress{}, err
 	}
+	defer q.Spool.KeepOpen()()
 	defer q.Spool.Keep(func(err error) { q.Relay.Log.Warning("the lease could not be renewed: " + err.Error()) })()
 	r := &run{q: q, o: o, seen: make(map[string]bool)}
 	for i, h := range slices.Concat(q.config().Smarthosts, []*config.Smarthost{nil}) {

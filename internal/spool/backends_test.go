@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ func backends() []backend {
 		{"memory", func(*testing.T) spool.FS { return spooltest.NewDisk() }},
 		{"blunt", func(*testing.T) spool.FS { return spooltest.Blunt{FS: spooltest.NewDisk()} }},
 		{"local", func(t *testing.T) spool.FS { return local(t, filepath.Join(quick(t), "spool")) }},
+		{"kept open", func(t *testing.T) spool.FS { return keeping(t, local(t, filepath.Join(quick(t), "spool"))) }},
 		{"group", func(t *testing.T) spool.FS {
 			dir := filepath.Join(quick(t), "spool")
 			if err := os.Mkdir(dir, 0o700); err != nil {
@@ -78,6 +80,30 @@ func local(t *testing.T, dir string) *spool.Local {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
+}
+
+// keeper is a local spool during a run, which keeps each of its directories open.
+type keeper struct {
+	*spool.Local
+	mu      sync.Mutex
+	dirs    []string
+	release func()
+}
+
+func keeping(t *testing.T, l *spool.Local) *keeper {
+	k := &keeper{Local: l, release: func() {}}
+	t.Cleanup(func() { k.release() })
+	return k
+}
+
+func (k *keeper) Mkdir(name string) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	err := k.Local.Mkdir(name)
+	k.release()
+	k.dirs = append(k.dirs, name)
+	k.release = k.Keeping(k.dirs...)
+	return err
 }
 
 // nearby runs a test on the backends of this host. What it disturbs lies above

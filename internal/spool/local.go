@@ -28,6 +28,7 @@ type Local struct {
 	// descriptor that Close has given back and somebody else has got.
 	life sync.RWMutex
 	self int // the directory; -1 when it is closed
+	kept kept
 }
 
 // OpenLocal opens a directory, and makes it if its parent is there. If its group
@@ -99,6 +100,7 @@ func (l *Local) stat() (st unix.Stat_t, err error) {
 func (l *Local) Close() error {
 	l.life.Lock()
 	defer l.life.Unlock()
+	l.kept.drop()
 	self := l.self
 	l.self = -1
 	return unix.Close(self)
@@ -127,6 +129,21 @@ func (l *Local) at(name string, do func(dir int, base string) error) error {
 	if !deep {
 		return again(func() error { return do(l.self, base) })
 	}
+	if dir, ok := l.kept.get(folder); ok {
+		err := again(func() error { return do(dir, base) })
+		if err != unix.ENOENT {
+			return err
+		}
+		if err = l.walk(folder, base, do); err == nil { // so what is kept is there no more
+			l.kept.stale.Store(true)
+		}
+		return err
+	}
+	return l.walk(folder, base, do)
+}
+
+// walk is at by way of the directory that is there now.
+func (l *Local) walk(folder, base string, do func(dir int, base string) error) error {
 	var dir int
 	err := again(func() (err error) {
 		dir, err = unix.Openat(l.self, folder, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
@@ -211,6 +228,9 @@ func (l *Local) Remove(name string) error {
 
 // SyncDir implements FS.
 func (l *Local) SyncDir(name string) error {
+	if ok, err := l.syncKept(name); ok {
+		return err
+	}
 	return l.call("sync", name, func(dir int, base string) error {
 		fd, err := unix.Openat(dir, base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		if err != nil {

@@ -68,6 +68,15 @@ func inParallel(n int, do func(int)) {
 	wg.Wait()
 }
 
+// KeepOpen spares a file system work that would be the same for each of many
+// messages, until done is called.
+func (s *Spool) KeepOpen() (done func()) {
+	if l, ok := s.fs.(*Local); ok {
+		return l.keepDirs(dirQueue, dirActive)
+	}
+	return func() {}
+}
+
 // Close gives the spool up. Claims that have not ended are others' to take over.
 func (s *Spool) Close() error {
 	err := s.leave()
