@@ -188,10 +188,7 @@ func (c *Claim) Finish() error {
 		return fmt.Errorf("spool: %w", err)
 	}
 	c.ended = true
-	if err := c.s.fs.SyncDir(dirActive); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	return nil
+	return c.s.syncDir(dirActive)
 }
 
 // Release gives the message back, to be tried at due.
@@ -212,10 +209,7 @@ func (c *Claim) park(dir string) error {
 	if err := c.move(dir, c.ref.due); err != nil {
 		return err
 	}
-	if err := c.s.fs.SyncDir(dir); err != nil {
-		return fmt.Errorf("spool: %w", err)
-	}
-	return nil
+	return c.s.syncDir(dir)
 }
 
 func (c *Claim) move(dir string, due int64) error {

@@ -46,7 +46,10 @@
 // What must survive a power cut is made durable by syncing the file, and then one
 // directory that its name is in. That rests on a rename being one step, which
 // takes its old and its new name with it, as on every file system with a journal.
-// Directories are durable before anything is published: tmp/ is made last.
+// Directories are durable before anything is published: tmp/ is made last. Those who
+// have a directory to sync at the same time share it: each is served by a sync that
+// began after its own change, so that several connections of a run cost the disk
+// hardly more than one.
 //
 // # Invariants
 //

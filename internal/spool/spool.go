@@ -30,6 +30,7 @@ type Spool struct {
 
 	mu     sync.Mutex
 	strays map[string]ref // where claims of ours belong that could not be moved, by name
+	syncs  map[string]*shared
 	pulse  pulse
 }
 
@@ -60,7 +61,7 @@ func Open(f FS, o Options) (*Spool, error) {
 	if o.Alive == nil {
 		o.Alive = func(Owner) (bool, bool) { return false, false }
 	}
-	s := &Spool{fs: f, o: o, strays: make(map[string]ref)}
+	s := &Spool{fs: f, o: o, strays: make(map[string]ref), syncs: make(map[string]*shared)}
 	if err := s.furnish(); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}

@@ -1,0 +1,69 @@
+package spool
+
+import (
+	"fmt"
+	"sync"
+)
+
+// shared makes the changes in a directory durable for all who ask at the same time:
+// who comes while a sync runs shares the next one with the others who do. Each is
+// served by a sync that began after it asked, so nothing is weaker than alone.
+type shared struct {
+	mu      sync.Mutex
+	turn    sync.Cond // a sync has ended
+	began   int       // syncs so far
+	ended   int       // the newest of them that has ended
+	running bool
+	failed  int // the newest that failed
+	err     error
+}
+
+// do returns once a sync that began after the call has ended. The error is that of
+// any sync since: the system tells of a failure once, so who asks after somebody
+// else would not hear of it.
+func (s *shared) do(sync func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	mine := s.began + 1
+	for s.ended < mine {
+		if s.running {
+			s.turn.Wait()
+		} else {
+			s.run(sync)
+		}
+	}
+	if s.failed >= mine {
+		return s.err
+	}
+	return nil
+}
+
+// run makes a sync; s.mu is held, but not meanwhile.
+func (s *shared) run(sync func() error) {
+	s.running = true
+	s.began++
+	s.mu.Unlock()
+	err := sync()
+	s.mu.Lock()
+	s.running, s.ended = false, s.began
+	if err != nil {
+		s.failed, s.err = s.ended, err
+	}
+	s.turn.Broadcast()
+}
+
+// syncDir makes durable what was changed in a directory before the call.
+func (s *Spool) syncDir(dir string) error {
+	s.mu.Lock()
+	t := s.syncs[dir]
+	if t == nil {
+		t = &shared{}
+		t.turn.L = &t.mu
+		s.syncs[dir] = t
+	}
+	s.mu.Unlock()
+	if err := t.do(func() error { return s.fs.SyncDir(dir) }); err != nil {
+		return fmt.Errorf("spool: %w", err)
+	}
+	return nil
+}
