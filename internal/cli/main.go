@@ -91,9 +91,11 @@ func prepare(ctx context.Context, m mode) context.Context {
 	if m == modeSubmit { // see listening
 		return ctx
 	}
-	switch m {
-	case modeService, modeQueueRun, modeQueueList, modeDigest:
-		runtime.SetDefaultGOMAXPROCS() // one processor, see oneproc, is for small work
+	switch m { // one processor, see oneproc, is for small work
+	case modeService, modeQueueRun:
+		manyThreads()
+	case modeQueueList, modeDigest:
+		runtime.SetDefaultGOMAXPROCS()
 	}
 	ctx, _ = signal.NotifyContext(ctx, signals(m)...)
 	return ctx
