@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"math/rand/v2"
 	"os"
-	"os/user"
 	"strconv"
 	"strings"
 
@@ -29,30 +28,35 @@ func (a *app) caller() person {
 	return who
 }
 
-// account looks a uid up. Without cgo the library takes $USER for the name of a
-// process whose uid has none, and keeps to that: so it is asked once without.
-func account(uid string) (*user.User, error) {
-	if name, set := os.LookupEnv("USER"); set {
-		if err := os.Unsetenv("USER"); err != nil {
-			return nil, err
-		}
-		_, _ = user.Current() // what it says is kept; an error too
-		if err := os.Setenv("USER", name); err != nil {
-			return nil, err
-		}
-	}
-	return user.LookupId(uid)
-}
-
 // personOf looks an account up.
 func personOf(uid int) (who person, known bool) {
-	id := strconv.Itoa(uid)
-	u, err := account(id)
-	if err != nil || u.Username == "" {
-		return person{login: "uid" + id}, false
+	login, gecos := account(uid)
+	if login == "" {
+		return person{login: "uid" + strconv.Itoa(uid)}, false
 	}
-	name, _, _ := strings.Cut(u.Name, ",")
-	return person{login: u.Username, fullName: strings.ReplaceAll(name, "&", capital(u.Username))}, true
+	name, _, _ := strings.Cut(gecos, ",")
+	return person{login: login, fullName: strings.ReplaceAll(name, "&", capital(login))}, true
+}
+
+// account is what passwd(5) has for a uid. It is where os/user looks in a static
+// program, but os/user believes $USER about a uid that is not there.
+func account(uid int) (login, gecos string) {
+	text, err := contents("/etc/passwd", 16<<20)
+	if err != nil {
+		return "", ""
+	}
+	return accountIn(text, uid)
+}
+
+func accountIn(passwd []byte, uid int) (login, gecos string) {
+	id := strconv.Itoa(uid)
+	for line := range bytes.Lines(passwd) {
+		field := strings.Split(strings.TrimSpace(string(line)), ":")
+		if len(field) >= 6 && field[2] == id && field[0] != "" && !strings.ContainsRune("#+-", rune(field[0][0])) {
+			return field[0], field[4]
+		}
+	}
+	return "", ""
 }
 
 // capital is a login name as GECOS "&" stands for it.

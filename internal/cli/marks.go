@@ -16,8 +16,8 @@ func userName(uid int) string {
 	if uid < 0 { // over TCP the kernel does not tell
 		return "unknown"
 	}
-	if u, err := account(strconv.Itoa(uid)); err == nil && u.Username != "" {
-		return u.Username
+	if login, _ := account(uid); login != "" {
+		return login
 	}
 	return "uid" + strconv.Itoa(uid)
 }
