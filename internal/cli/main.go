@@ -61,7 +61,8 @@ type app struct {
 	figures    figures
 	forgotten  []string        // the environment of the caller then
 	spools     context.Context // how long spools may be used
-	queues     []*relay.Queue  // to be closed
+	opened     sync.Mutex
+	queues     []*relay.Queue // to be closed
 }
 
 // Main runs the command that argv[0] names and returns its exit status.

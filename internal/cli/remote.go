@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,9 @@ func (a *app) queue(cfg *config.Config, r *relay.Relay) (*relay.Queue, error) {
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
+	a.opened.Lock()
 	a.queues = append(a.queues, q)
+	a.opened.Unlock()
 	if dir := cfg.Spool.FallbackDir; dir != "" {
 		if q.Fallback, err = a.openLocal(cfg, dir); err != nil {
 			a.log.Warning("fallback_dir: " + err.Error())
@@ -105,12 +108,22 @@ func spoolContext(ctx context.Context, m mode) (context.Context, context.CancelF
 
 // closeQueues gives up what queue has opened.
 func (a *app) closeQueues() {
-	for _, q := range a.queues {
-		if err := q.Close(); err != nil {
-			a.log.Warning("spool: " + err.Error())
-		}
+	a.opened.Lock()
+	list := slices.Clone(a.queues)
+	a.opened.Unlock()
+	for _, q := range list {
+		a.closeQueue(q)
 	}
-	a.queues = nil
+}
+
+// closeQueue gives one up that nobody uses any more.
+func (a *app) closeQueue(q *relay.Queue) {
+	a.opened.Lock()
+	a.queues = slices.DeleteFunc(a.queues, func(other *relay.Queue) bool { return other == q })
+	a.opened.Unlock()
+	if err := q.Close(); err != nil {
+		a.log.Warning("spool: " + err.Error())
+	}
 }
 
 // aliveThere is alive for a spool that hosts share. A host that was started anew

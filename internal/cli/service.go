@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,7 +34,7 @@ const (
 type service struct {
 	a       *app
 	o       *options
-	current atomic.Pointer[outlet]             // by the configuration in force
+	current inForce
 	arrived chan struct{}                      // something is in the queue
 	endRun  atomic.Pointer[context.CancelFunc] // of the run of the queue that is under way
 	rates   *rates
@@ -56,7 +57,7 @@ func (a *app) service(ctx context.Context, o *options) int {
 	if cfg == nil {
 		return status
 	}
-	v := &service{a: a, o: o, arrived: make(chan struct{}, 1), first: cfg,
+	v := &service{a: a, o: o, current: inForce{close: a.closeQueue}, arrived: make(chan struct{}, 1), first: cfg,
 		rates: &rates{now: a.now, users: make(map[int]*allowance)}}
 	if err := v.use(cfg); err != nil {
 		return a.fail(statusOfService(err), err)
@@ -90,7 +91,7 @@ func (v *service) use(cfg *config.Config) error {
 	}
 	w := &outlet{a: v.a, cfg: cfg, mode: 'q', relay: r, queue: q}
 	w.put = w.keepIn
-	v.current.Store(w)
+	v.current.set(w)
 	return nil
 }
 
@@ -99,7 +100,7 @@ func (v *service) serve(ctx context.Context, list []net.Listener, again <-chan o
 	// Dialogues outlive ctx by drainTime.
 	open, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
-	s := smtpd.New(open, smtpd.Options{Host: v.a.host(), Domain: mailDomain(v.current.Load().cfg, v.a.host()), Now: v.a.now,
+	s := smtpd.New(open, smtpd.Options{Host: v.a.host(), Domain: mailDomain(v.first, v.a.host()), Now: v.a.now,
 		Timeout: callTime, MaxRecipients: maxRecipients, MaxSize: v.first.Service.MaxSize, MaxConnections: v.first.Service.MaxConnections,
 		MaxPerUser: v.first.Service.UserConnections, Open: v.open, Warn: v.a.log.Warning})
 	var work sync.WaitGroup
@@ -177,30 +178,13 @@ func (v *service) wake() {
 
 // runQueue runs the queue when something arrived and when something is due.
 func (v *service) runQueue(ctx context.Context) {
-	interval := v.o.interval
-	if interval == 0 {
-		interval = serviceInterval
-	}
 	said := ""
 	for {
-		one, end := context.WithCancel(ctx)
-		v.endRun.Store(&end) // before the configuration is looked at, which may change now
-		q := v.current.Load().queue
-		_, err := q.Run(one, relay.RunOptions{DueOnly: true})
-		end()
-		if ctx.Err() != nil {
+		var wait time.Duration
+		if wait, said = v.runOnce(ctx, said); ctx.Err() != nil {
 			return
 		}
-		v.a.noteSpool(q, false)
-		text := ""
-		if err != nil && !errors.Is(err, context.Canceled) {
-			text = "queue run: " + err.Error()
-		}
-		if text != said && text != "" { // once is enough
-			v.a.log.Warning(text)
-		}
-		said = text
-		t := time.NewTimer(v.a.untilNext(q, interval))
+		t := time.NewTimer(wait)
 		select {
 		case <-t.C:
 		case <-v.arrived:
@@ -208,4 +192,26 @@ func (v *service) runQueue(ctx context.Context) {
 		}
 		t.Stop()
 	}
+}
+
+// runOnce gives the time to the next run, and what is wrong, which is not said
+// again and again.
+func (v *service) runOnce(ctx context.Context, said string) (wait time.Duration, wrong string) {
+	one, end := context.WithCancel(ctx)
+	defer end()
+	v.endRun.Store(&end) // before the configuration is looked at, which may change now
+	out := v.current.use()
+	defer v.current.done(out)
+	_, err := out.queue.Run(one, relay.RunOptions{DueOnly: true})
+	if ctx.Err() != nil {
+		return 0, said
+	}
+	v.a.noteSpool(out.queue, false)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		wrong = "queue run: " + err.Error()
+	}
+	if wrong != said && wrong != "" {
+		v.a.log.Warning(wrong)
+	}
+	return v.a.untilNext(out.queue, cmp.Or(v.o.interval, serviceInterval)), wrong
 }

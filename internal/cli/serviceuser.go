@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"syscall"
 
 	"postern/internal/headers"
@@ -18,14 +19,15 @@ const serviceHeader = 1 << 20
 // serviceHandler takes the messages of one connection to the service.
 type serviceHandler struct {
 	inbound
-	v   *service
-	out *outlet
+	v     *service
+	out   *outlet
+	leave func()
 }
 
 // open begins a dialogue, by the configuration in force now.
 func (v *service) open(p smtpd.Peer) (smtpd.Handler, error) {
-	out := v.current.Load()
-	h := &serviceHandler{v: v, out: out}
+	out := v.current.use()
+	h := &serviceHandler{v: v, out: out, leave: sync.OnceFunc(func() { v.current.done(out) })}
 	host := v.a.host()
 	h.inbound = inbound{a: v.a, cfg: out.cfg, domain: mailDomain(out.cfg, host), headerLimit: serviceHeader}
 	from := p.Addr
@@ -86,4 +88,4 @@ func (h *serviceHandler) Message(_ context.Context, t *smtpd.Transaction, conten
 func (h *serviceHandler) Reset() {}
 
 // Close implements smtpd.Handler.
-func (h *serviceHandler) Close() {}
+func (h *serviceHandler) Close() { h.leave() }
