@@ -18,6 +18,7 @@ type outlet struct {
 	back  bool // what is refused for good is also returned by mail
 	relay *relay.Relay
 	queue *relay.Queue // nil without a spool
+	asked bool         // the log has what its host does not let us promise
 	// put keeps a message for its envelope, to be sent at due; tests replace it.
 	put func(s *submission, due time.Time) (id string, err error)
 }

@@ -71,7 +71,7 @@ func (a *app) runQueue(ctx context.Context, o *options) int {
 	if q == nil {
 		return status // without a spool there is nothing to do
 	}
-	a.logWeaker(q)
+	told := a.logWeaker(q)
 	finish := a.showProgress(q)
 	for {
 		p, err := q.Run(ctx, relay.RunOptions{DueOnly: o.dueOnly || o.interval > 0, Match: matcher(o.filters)})
@@ -82,6 +82,8 @@ func (a *app) runQueue(ctx context.Context, o *options) int {
 		}
 		if err != nil {
 			a.log.Warning("queue run: " + err.Error())
+		} else if !told { // it was away before
+			told = a.logWeaker(q)
 		}
 		if !pause(ctx, a.untilNext(q, o.interval)) {
 			return exOK

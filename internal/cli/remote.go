@@ -145,9 +145,11 @@ func (a *app) sayWeaker(q *relay.Queue) {
 	}
 }
 
-func (a *app) logWeaker(q *relay.Queue) {
-	list, _ := q.Spool.Weaker()
+// logWeaker is sayWeaker for the log; it is false if the host cannot be asked now.
+func (a *app) logWeaker(q *relay.Queue) bool {
+	list, err := q.Spool.Weaker()
 	for _, w := range list {
 		a.log.Warning("the spool's host: " + w)
 	}
+	return err == nil
 }

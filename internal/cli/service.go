@@ -207,6 +207,9 @@ func (v *service) runOnce(ctx context.Context, said string) (wait time.Duration,
 		return 0, said
 	}
 	v.a.noteSpool(out.queue, false)
+	if err == nil && !out.asked {
+		out.asked = v.a.logWeaker(out.queue)
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		wrong = "queue run: " + err.Error()
 	}
