@@ -30,6 +30,8 @@ type Maildir struct {
 	Dir  string
 	Host string // in the names of files
 	Now  func() time.Time
+
+	sync func(dir string) error // syncDir; tests replace it
 }
 
 // Check makes the directories if need be and tries to write.
@@ -62,7 +64,7 @@ func (m *Maildir) Write(e Envelope, message io.Reader) (file string, err error) 
 		return "", err
 	}
 	draft = file // it is taken back if it may not last
-	if err := syncDir(filepath.Join(m.Dir, "new")); err != nil {
+	if err := m.settle(); err != nil {
 		return "", err
 	}
 	published = true
@@ -154,6 +156,22 @@ func (m *Maildir) directories() (dir, file fs.FileMode, err error) {
 		}
 	}
 	return dir, file, nil
+}
+
+// settle makes a new name last: in new, and, since somebody may just have made
+// them, new in its directory and that in the one above. Who may not read one of
+// those cannot sync it.
+func (m *Maildir) settle() error {
+	sync := m.sync
+	if sync == nil {
+		sync = syncDir
+	}
+	for _, dir := range []string{m.Dir, filepath.Dir(filepath.Clean(m.Dir))} {
+		if err := sync(dir); err != nil && !errors.Is(err, fs.ErrPermission) {
+			return err
+		}
+	}
+	return sync(filepath.Join(m.Dir, "new"))
 }
 
 func syncDir(dir string) error {
