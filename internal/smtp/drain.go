@@ -216,6 +216,7 @@ func (d *drain) run(ctx context.Context) {
 		case d.whole(t):
 			t = d.flight(ctx, t)
 		default:
+			t.learn = d.windows() && d.c.resetText == ""
 			// Its error is in t and in broken.
 			_ = d.c.offer(t)
 		}

@@ -22,6 +22,8 @@ type transaction struct {
 	mailErr   error // MAIL was refused
 	accepted  []int
 	again     []int // too many recipients for one transaction
+	learn     bool  // RSET goes in front, to hear how it is answered
+	reset     Reply // that
 	start     bool  // 354 came
 	chunked   bool  // the content went as BDAT
 	committed bool  // the whole content was written, up to octet end of the connection
@@ -82,10 +84,14 @@ func (t *transaction) settle() {
 }
 
 // envelope writes MAIL and RCPT, in front of them RSET if the transaction before
-// was left open or always is set. Without PIPELINING it stops after a refusal of
+// was left open or reset is set. Without PIPELINING it stops after a refusal of
 // MAIL.
 func (c *Client) envelope(t *transaction, reset bool) error {
-	if reset || c.dirty {
+	if t.learn = t.learn && !c.dirty; t.learn {
+		if err := c.say(t, StageReset, "RSET", func(r Reply) { t.reset = r }); err != nil {
+			return err
+		}
+	} else if reset || c.dirty {
 		if err := c.say(t, StageReset, "RSET", func(r Reply) { c.onReset(r) }); err != nil {
 			return err
 		}
@@ -155,6 +161,9 @@ func tooMany(r Reply) bool {
 func (c *Client) onData(t *transaction, r Reply) {
 	if r.Code == CodeStartInput {
 		t.start = true
+		if t.learn && t.reset.Positive() { // 354 comes to nothing else, so what was before it is what it seems
+			c.resetText = t.reset.String()
+		}
 		return
 	}
 	e := c.refusal(StageData, r)

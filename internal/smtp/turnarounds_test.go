@@ -73,6 +73,11 @@ func TestTurnarounds(t *testing.T) {
 		{"drain, chunking", []string{"PIPELINING", "CHUNKING"}, nil, 100, 1, 102},
 		{"drain, neither", []string{"SIZE"}, nil, 100, 1, 402}, // four each, EHLO, QUIT
 		{"drain, window without chunking", []string{"PIPELINING"}, nil, 100, 10, 102},
+		// EHLO; RSET MAIL RCPT DATA; content MAIL RCPT DATA; content; then the window is
+		// filled at once, and QUIT goes with what is last.
+		{"drain, window, one behind the plain ones", []string{"PIPELINING", "CHUNKING"}, nil, 3, 10, 5},
+		{"drain, window, full", []string{"PIPELINING", "CHUNKING"}, nil, 12, 10, 5},
+		{"drain, window, one more", []string{"PIPELINING", "CHUNKING"}, nil, 13, 10, 6},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

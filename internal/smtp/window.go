@@ -4,8 +4,12 @@ import "context"
 
 // daring reports whether t may go into a window of messages in flight.
 func (d *drain) daring(t *transaction) bool {
-	return d.window > 1 && !d.surprised && d.successes >= windowAfter && t.msg.Size() <= windowOctets &&
-		d.c.pipelining() && d.c.ext.Has("CHUNKING")
+	return d.windows() && d.successes >= windowAfter && t.msg.Size() <= windowOctets
+}
+
+// windows reports whether there may be a window on this connection.
+func (d *drain) windows() bool {
+	return d.window > 1 && !d.surprised && d.c.pipelining() && d.c.ext.Has("CHUNKING")
 }
 
 // daringSoon is daring once the message under way is a success.
@@ -23,7 +27,7 @@ func (d *drain) daringSoon(t *transaction) bool {
 // not begun, if any.
 func (d *drain) windowed(ctx context.Context, t *transaction) *transaction {
 	c := d.c
-	if c.resetText == "" { // by itself, so that it is surely the answer to this
+	if c.resetText == "" { // it was not learnt; by itself it is surely the answer to this
 		r, err := c.reset()
 		if err != nil {
 			d.surprised = true
