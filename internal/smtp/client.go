@@ -233,7 +233,7 @@ func (c *Client) introduce() error {
 	}
 	if _, err := c.sendHello("EHLO", ""); err == nil || c.broken != nil || !errors.Is(err, ErrHello) {
 		return err
-	} else if c.cfg.TLS == Required || c.cfg.wantsLogin() {
+	} else if c.cfg.TLS == Required || c.cfg.WantsLogin() {
 		return err // HELO has neither STARTTLS nor AUTH
 	}
 	_, err := c.sendHello("HELO", "")

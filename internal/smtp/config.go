@@ -78,6 +78,9 @@ type Config struct {
 	// Progress is told each step of Dial that has worked (StageResolve,
 	// StageConnect, StageTLS, StageAuth) and what is worth knowing of it.
 	Progress func(step Stage, what string)
+	// Greeted, if set, is called by Dial when a server has greeted and nothing was
+	// said to it yet. Dial goes on when it returns, and not if its context has ended.
+	Greeted func(context.Context)
 	// Resolver defaults to the system's.
 	Resolver Resolver
 }
@@ -134,8 +137,8 @@ func (c *Config) progress(step Stage, what string) {
 	}
 }
 
-// wantsLogin reports whether anything to log in with was given.
-func (c *Config) wantsLogin() bool {
+// WantsLogin reports whether anything to log in with was given: then Dial logs in.
+func (c *Config) WantsLogin() bool {
 	return c.Username != "" || c.Secret != nil || c.Token != nil || len(c.Auth) > 0
 }
 

@@ -268,6 +268,9 @@ func isLocal(conn net.Conn, t target) bool {
 
 // prepare does what mail needs: EHLO, TLS, login.
 func (c *Client) prepare(ctx context.Context) error {
+	if c.cfg.Greeted != nil {
+		c.cfg.Greeted(ctx)
+	}
 	defer c.begin(ctx)()
 	if err := c.introduce(); err != nil {
 		return err
@@ -275,7 +278,7 @@ func (c *Client) prepare(ctx context.Context) error {
 	if err := c.secure(ctx); err != nil {
 		return err
 	}
-	if !c.cfg.wantsLogin() {
+	if !c.cfg.WantsLogin() {
 		return nil
 	}
 	_, err := c.login(ctx)

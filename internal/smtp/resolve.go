@@ -134,7 +134,7 @@ func (cfg Config) checkNames(domain string, found []target) error {
 	if cfg.ServerName != "" || len(cfg.Fingerprints) > 0 || cfg.Insecure || cfg.TLSConfig != nil || cfg.TLS == None {
 		return nil
 	}
-	if cfg.TLS == Opportunistic && !cfg.wantsLogin() && cfg.Lookup == LookupMX {
+	if cfg.TLS == Opportunistic && !cfg.WantsLogin() && cfg.Lookup == LookupMX {
 		return nil // nothing to steal that the wire would not show as well
 	}
 	for i := range found {

@@ -38,7 +38,7 @@ func (d *dialogue) run() error {
 		}
 	}
 	d.r = bufio.NewReader(d.conn)
-	err := d.answer(d.s.next("_banner"))
+	err := d.answer(d.made(d.s.next("_banner"), ""))
 	for err == nil {
 		err = d.command()
 	}
