@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"sync"
 	"time"
 
 	"postern/internal/config"
@@ -151,45 +150,23 @@ func (l *lane) dial(ctx context.Context) (*smtp.Client, error) {
 	return smtp.Dial(ctx, l.r.q.Relay.SMTP(l.host))
 }
 
-// drain sends what is to be done. The first connection is the probe; only when
-// it is ready are others opened. If it is not, all wait.
+// drain sends what is to be done. The first connection is the probe: if it does
+// not become ready, all wait.
 func (l *lane) drain(ctx, hard context.Context) {
 	if l.host != nil && l.host.Capture != "" {
 		l.captureAll(ctx)
 		return
 	}
 	if l.isDown() == nil {
-		n := l.connections()
-		probe, err := l.dial(hard)
-		switch {
-		case err != nil:
-			l.fail(err)
-		case l.host.Rate.Count > 0:
-			l.paced(ctx, hard, probe)
-		default:
-			l.sideBySide(ctx, hard, probe, n)
+		if l.host.Rate.Count > 0 {
+			l.paced(ctx, hard)
+		} else {
+			l.sideBySide(ctx, hard, l.connections())
 		}
 	}
 	if l.isDown() != nil {
 		l.postpone(ctx)
 	}
-}
-
-// sideBySide drains over n connections, of which the first is there.
-func (l *lane) sideBySide(ctx, hard context.Context, probe *smtp.Client, n int) {
-	var wg sync.WaitGroup
-	l.count(n, false)
-	for i := range n {
-		first := probe
-		if i > 0 {
-			first = nil
-		}
-		wg.Go(func() {
-			defer l.count(-1, false)
-			l.connection(ctx, hard, first)
-		})
-	}
-	wg.Wait()
 }
 
 // connection drains over one connection, and over another one when the server
@@ -229,14 +206,18 @@ func (l *lane) connection(ctx, hard context.Context, c *smtp.Client) {
 }
 
 // paced sends one message at a time, no faster than the configured rate.
-func (l *lane) paced(ctx, hard context.Context, c *smtp.Client) {
+func (l *lane) paced(ctx, hard context.Context) {
+	c, err := l.dial(hard)
+	if err != nil {
+		l.fail(err)
+		return
+	}
 	pause := l.host.Rate.Per / time.Duration(l.host.Rate.Count)
 	for first := true; !stopping(ctx) && !l.empty(); first = false {
 		if !first && !wait(ctx, pause) {
 			break
 		}
 		if !c.IsConnected() {
-			var err error
 			if c, err = l.dial(hard); err != nil {
 				l.fail(err)
 				return
