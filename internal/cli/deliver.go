@@ -20,7 +20,7 @@ type outlet struct {
 	queue *relay.Queue // nil without a spool
 	asked bool         // the log has what its host does not let us promise
 	// put keeps a message for its envelope, to be sent at due; tests replace it.
-	put func(s *submission, due time.Time) (id string, err error)
+	put func(ctx context.Context, s *submission, due time.Time) (id string, err error)
 }
 
 // outlet makes ready to send. A spool that cannot be opened is warned about, and
@@ -110,7 +110,7 @@ func (w *outlet) tryFirst(ctx context.Context, s *submission) []relay.Outcome {
 	if len(left) == 0 {
 		return outcomes
 	}
-	if _, err := w.queue.Put(s.id, env, s.msg, left, s.uid, w.queue.Again(w.a.now())); err != nil {
+	if _, err := w.queue.Put(ctx, s.id, env, s.msg, left, s.uid, w.queue.Again(w.a.now())); err != nil {
 		w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
 		w.a.say("the message could not be kept: %v", err)
 		return outcomes
@@ -142,7 +142,7 @@ func (w *outlet) keepFirst(ctx context.Context, s *submission) []relay.Outcome {
 	if len(env.Recipients) == 0 {
 		return outcomes
 	}
-	if _, err := w.queue.Put(s.id, env, s.msg, nil, s.uid, w.a.now()); err != nil {
+	if _, err := w.queue.Put(ctx, s.id, env, s.msg, nil, s.uid, w.a.now()); err != nil {
 		w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
 		w.a.say("warning: the message could not be kept (%v); sending it at once", err)
 		sent := w.relay.Deliver(ctx, s.id, env, s.msg)

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -113,7 +114,7 @@ func (in *inbound) key(a headers.Address) string {
 // others will not. There is one answer for all of them, so with a spool it is
 // "taken": those that failed wait there for the next run, which has them refused
 // again and reports that to the sender. Without one the answer names them.
-func (w *outlet) told(s *submission, outcomes []relay.Outcome) []relay.Outcome {
+func (w *outlet) told(ctx context.Context, s *submission, outcomes []relay.Outcome) []relay.Outcome {
 	failed := func(o relay.Outcome) bool { return o.Status == relay.Failed }
 	good := func(o relay.Outcome) bool { return o.Status == relay.Sent || o.Status == relay.Queued }
 	if w.queue == nil || !slices.ContainsFunc(outcomes, failed) || !slices.ContainsFunc(outcomes, good) {
@@ -124,7 +125,7 @@ func (w *outlet) told(s *submission, outcomes []relay.Outcome) []relay.Outcome {
 	for _, env := range s.envelopes() {
 		part := rest[:len(env.Recipients)]
 		rest = rest[len(env.Recipients):]
-		if err := w.keepFailed(s, env, part); err != nil {
+		if err := w.keepFailed(ctx, s, env, part); err != nil {
 			w.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
 		}
 	}
@@ -132,7 +133,7 @@ func (w *outlet) told(s *submission, outcomes []relay.Outcome) []relay.Outcome {
 }
 
 // keepFailed puts the recipients that failed into the spool, and marks them.
-func (w *outlet) keepFailed(s *submission, env relay.Envelope, outcomes []relay.Outcome) error {
+func (w *outlet) keepFailed(ctx context.Context, s *submission, env relay.Envelope, outcomes []relay.Outcome) error {
 	again := env
 	again.Recipients = nil
 	var answers []relay.Outcome
@@ -147,7 +148,7 @@ func (w *outlet) keepFailed(s *submission, env relay.Envelope, outcomes []relay.
 	if len(which) == 0 {
 		return nil
 	}
-	if _, err := w.queue.Put("", again, s.msg, answers, s.uid, w.a.now()); err != nil {
+	if _, err := w.queue.Put(ctx, "", again, s.msg, answers, s.uid, w.a.now()); err != nil {
 		return err
 	}
 	for _, i := range which {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
@@ -16,7 +17,7 @@ const aside = time.Minute
 // or none: the caller hears one answer, and would come again with all. Until the
 // last one is kept the others are not due, so that none is on its way when it has
 // to be taken back.
-func (w *outlet) keep(s *submission) error {
+func (w *outlet) keep(ctx context.Context, s *submission) error {
 	parts := s.envelopes()
 	var ids []string
 	for i, env := range parts {
@@ -29,7 +30,7 @@ func (w *outlet) keep(s *submission) error {
 		if i < len(parts)-1 {
 			due = due.Add(aside)
 		}
-		id, err := w.put(&one, due)
+		id, err := w.put(ctx, &one, due)
 		if err != nil {
 			for _, id := range ids {
 				err = errors.Join(err, w.claimed(id, (*spool.Claim).Finish))
@@ -49,8 +50,8 @@ func (w *outlet) keep(s *submission) error {
 }
 
 // keepIn puts a message into the spool.
-func (w *outlet) keepIn(s *submission, due time.Time) (id string, err error) {
-	return w.queue.Put(s.id, s.env, s.msg, nil, s.uid, due)
+func (w *outlet) keepIn(ctx context.Context, s *submission, due time.Time) (id string, err error) {
+	return w.queue.Put(ctx, s.id, s.env, s.msg, nil, s.uid, due)
 }
 
 // claimed does something with a message that was kept, wherever that is.

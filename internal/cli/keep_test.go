@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"syscall"
@@ -38,14 +39,14 @@ func TestKeepAllOrNothing(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	w.put = func(s *submission, due time.Time) (string, error) {
+	w.put = func(ctx context.Context, s *submission, due time.Time) (string, error) {
 		if kept++; kept == 2 {
 			run()
 			return "", syscall.ENOSPC
 		}
-		return put(s, due)
+		return put(ctx, s, due)
 	}
-	if err := w.keep(s); !errors.Is(err, syscall.ENOSPC) {
+	if err := w.keep(t.Context(), s); !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("%v", err)
 	}
 	if got := st.queued(); len(got) > 0 {
@@ -55,7 +56,7 @@ func TestKeepAllOrNothing(t *testing.T) {
 		t.Errorf("sent: %v", got)
 	}
 	// All that was kept goes at once.
-	if err := w.keep(s); err != nil {
+	if err := w.keep(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
 	if run(); len(st.sink.Deliveries()) != 2 {

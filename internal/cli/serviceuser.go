@@ -67,13 +67,13 @@ func (h *serviceHandler) Rcpt(_ context.Context, t *smtpd.Transaction, to smtpd.
 
 // Message implements smtpd.Handler: when it says 250, the message is on stable
 // storage.
-func (h *serviceHandler) Message(_ context.Context, t *smtpd.Transaction, content io.Reader) error {
+func (h *serviceHandler) Message(ctx context.Context, t *smtpd.Transaction, content io.Reader) error {
 	s, err := h.take(t, content)
 	if err != nil {
 		return err
 	}
 	defer s.close()
-	if err := h.out.keep(s); err != nil {
+	if err := h.out.keep(ctx, s); err != nil {
 		h.a.log.Warning(fmt.Sprintf("%s: %v", s.id, err))
 		if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
 			return smtpd.Replyf(452, [3]int{4, 3, 1}, "The spool is full, nothing was kept")

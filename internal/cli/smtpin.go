@@ -118,7 +118,7 @@ func (h *directHandler) Message(ctx context.Context, t *smtpd.Transaction, conte
 	if h.ask != nil { // the connection is not needed, and may be the only one allowed
 		h.ask.Close(ctx)
 	}
-	return replyOf(s, h.out.told(s, h.out.send(ctx, s)))
+	return replyOf(s, h.out.told(ctx, s, h.out.send(ctx, s)))
 }
 
 // Reset implements smtpd.Handler.

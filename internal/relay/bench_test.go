@@ -22,7 +22,7 @@ func BenchmarkPut(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := q.Put("", env, msg, nil, 0, q.now()); err != nil {
+				if _, err := q.Put(context.Background(), "", env, msg, nil, 0, q.now()); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -70,7 +70,7 @@ func fill(b *testing.B, q *Queue, messages int) {
 	msg := newMessage(b, lines(1<<10))
 	for i := range messages {
 		env := Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(fmt.Sprintf("r%d@x", i))}
-		if _, err := q.Put("", env, msg, nil, 0, q.now()); err != nil {
+		if _, err := q.Put(context.Background(), "", env, msg, nil, 0, q.now()); err != nil {
 			b.Fatal(err)
 		}
 	}

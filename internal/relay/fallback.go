@@ -12,13 +12,13 @@ import (
 
 // keep writes a message into the spool, and into the one that stands in for it
 // while it is away. open gives the text anew for each.
-func (q *Queue) keep(id string, state *spool.State, open func() (io.ReadCloser, error), due time.Time) (kept string, err error) {
+func (q *Queue) keep(ctx context.Context, id string, state *spool.State, open func() (io.ReadCloser, error), due time.Time) (kept string, err error) {
 	kept, err = keepIn(q.Spool, id, state, open, due)
 	if q.Fallback == nil {
 		return kept, err
 	}
 	if err == nil {
-		q.fetchSome()
+		q.fetchSome(ctx)
 		return kept, nil
 	}
 	q.Relay.Log.Warning(fmt.Sprintf("%s: kept in fallback_dir, since the spool does not take it: %v", id, err))
@@ -53,9 +53,9 @@ func keepIn(s *spool.Spool, id string, state *spool.State, open func() (io.ReadC
 }
 
 // fetchSome takes a few messages along from the fallback, for the caller waits.
-func (q *Queue) fetchSome() {
+func (q *Queue) fetchSome(ctx context.Context) {
 	const some, atMost = 10, 5 * time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), atMost)
+	ctx, cancel := context.WithTimeout(ctx, atMost)
 	defer cancel()
 	if _, err := q.fetch(ctx, some); err != nil {
 		q.Relay.Log.Warning("fallback_dir: " + err.Error())

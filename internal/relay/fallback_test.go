@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"slices"
@@ -56,7 +57,7 @@ func TestFetchGoesOn(t *testing.T) {
 	}
 	put := func(to string) string {
 		t.Helper()
-		id, err := d.Put("", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(to)}, newMessage(t, "x"), nil, 0, d.now)
+		id, err := d.Put(context.Background(), "", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(to)}, newMessage(t, "x"), nil, 0, d.now)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -113,5 +114,41 @@ func TestKeepInAllOrNothing(t *testing.T) {
 	all, _, listed := d.Spool.All()
 	if err == nil || listed != nil || len(all) != 0 {
 		t.Errorf("%v, yet there are %v %v", err, all, listed)
+	}
+}
+
+// A caller who is told to end has his message kept, and nothing more is done with
+// his time; the next one takes along what waits.
+func TestFetchEndsWithCaller(t *testing.T) {
+	d, err := newDesk(t, spooltest.NewDisk(), 1, "ownerowner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := newDesk(t, spooltest.NewDisk(), 1, "otherother")
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(ctx context.Context, to string) {
+		t.Helper()
+		if _, err := d.Put(ctx, "", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(to)}, newMessage(t, "x"), nil, 0, d.now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	main, fallback := d.Spool, other.Spool
+	d.Spool = fallback
+	put(t.Context(), "waits@x")
+	d.Spool, d.Fallback = main, fallback
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for _, row := range []struct {
+		ctx         context.Context
+		kept, waits int
+	}{{ended, 1, 1}, {t.Context(), 3, 0}} {
+		put(row.ctx, "a@x")
+		kept, _, err1 := main.All()
+		waits, _, err2 := fallback.All()
+		if err := errors.Join(err1, err2); err != nil || len(kept) != row.kept || len(waits) != row.waits {
+			t.Errorf("%d kept and %d waiting, want %d and %d; %v", len(kept), len(waits), row.kept, row.waits, err)
+		}
 	}
 }

@@ -82,7 +82,7 @@ func disturb(t *testing.T, at int, kind spooltest.Kind, fault error, cut func(*s
 		t.Fatal(err)
 	}
 	for _, to := range [][]string{{"good@x", "fine@x", "bad@x", "later@x"}, {"alone@x"}} {
-		if _, err := setup.Put("", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(to...)}, newMessage(t, "x"), nil, 0, setup.now); err != nil {
+		if _, err := setup.Put(context.Background(), "", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(to...)}, newMessage(t, "x"), nil, 0, setup.now); err != nil {
 			t.Fatal(err)
 		}
 	}

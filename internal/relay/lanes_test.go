@@ -35,7 +35,7 @@ func splitRun(t *testing.T, at int, cut func(*spooltest.Disk) spool.FS) (first, 
 		t.Fatal(err)
 	}
 	env := Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@in", "b@out")}
-	if _, err := setup.Put("", env, newMessage(t, "x"), nil, 0, setup.now); err != nil {
+	if _, err := setup.Put(context.Background(), "", env, newMessage(t, "x"), nil, 0, setup.now); err != nil {
 		t.Fatal(err)
 	}
 	s := spooltest.NewSteps(f, at, spooltest.Stop, nil)

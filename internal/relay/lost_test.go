@@ -101,7 +101,7 @@ func TestSpoolGoesAway(t *testing.T) {
 	}
 	for i := range 20 {
 		env := Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(fmt.Sprintf("r%d@x", i))}
-		if _, err := d.Put("", env, newMessage(t, "x"), nil, 0, d.now); err != nil {
+		if _, err := d.Put(context.Background(), "", env, newMessage(t, "x"), nil, 0, d.now); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -73,7 +73,7 @@ func TestManyAtOnce(t *testing.T) {
 		writes.Go(func() {
 			for n := range each {
 				env := Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf(fmt.Sprintf("r%d-%d@x", i, n))}
-				if _, err := q.Put("", env, body, nil, 0, q.now()); err != nil {
+				if _, err := q.Put(context.Background(), "", env, body, nil, 0, q.now()); err != nil {
 					t.Error(err)
 				}
 				all.Go(func() { run(q, RunOptions{DueOnly: true}) })

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -16,7 +17,7 @@ func TestPutKeepsWishes(t *testing.T) {
 	env := Envelope{Sender: "s@x", Return: "HDRS", ID: "e1", Recipients: []smtp.Recipient{
 		{Address: "a@x", Notify: "NEVER", Original: "rfc822;list@x"}, {Address: "b@x", Notify: "DELAY"}}}
 	busy := Outcome{Recipient: "b@x", Status: Deferred, Code: 450, Enhanced: "4.2.1", Text: "450 4.2.1 busy", Err: errors.New("busy")}
-	id, err := w.Put("abcdefghij01", env, newMessage(t, "x"), []Outcome{{}, busy}, 33, w.clock.Now())
+	id, err := w.Put(context.Background(), "abcdefghij01", env, newMessage(t, "x"), []Outcome{{}, busy}, 33, w.clock.Now())
 	if err != nil || id != "abcdefghij01" {
 		t.Fatalf("%q %v", id, err)
 	}
@@ -49,7 +50,7 @@ func TestPutTakenID(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer d.Abandon()
-	id, err := w.Put("abcdefghij01", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "x"), nil, 0, w.clock.Now())
+	id, err := w.Put(context.Background(), "abcdefghij01", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "x"), nil, 0, w.clock.Now())
 	if err != nil || id == "abcdefghij01" {
 		t.Errorf("%q %v", id, err)
 	}

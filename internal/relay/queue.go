@@ -37,8 +37,9 @@ func (q *Queue) config() *config.Config { return q.Relay.Config }
 // Put keeps a message, to be tried at due, under id or, with "", a new one. The
 // answers so far, if there are any, are parallel to the recipients and kept with
 // them; they are about recipients that are still to be tried. When Put returns
-// nil the message is on stable storage.
-func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Outcome, uid int, due time.Time) (kept string, err error) {
+// nil the message is on stable storage. The end of ctx does not stop that, only
+// what Put does beside it.
+func (q *Queue) Put(ctx context.Context, id string, env Envelope, msg *message.Message, answers []Outcome, uid int, due time.Time) (kept string, err error) {
 	// What is kept fits any wire with 8BITMIME, so that later it can be sent as
 	// it lies there.
 	m, err := msg.For(message.Wire{EightBitMIME: true})
@@ -56,7 +57,7 @@ func (q *Queue) Put(id string, env Envelope, msg *message.Message, answers []Out
 		}
 		state.Recipients = append(state.Recipients, r)
 	}
-	kept, err = q.keep(id, state, m.Open, due)
+	kept, err = q.keep(ctx, id, state, m.Open, due)
 	for _, to := range env.Recipients {
 		if err == nil {
 			q.Relay.observe(Outcome{Recipient: to.Address, Status: Queued})

@@ -82,7 +82,7 @@ func (w *world) serve(script smtptest.Script) *smtptest.Server {
 
 func (w *world) put(sender string, recipients ...string) string {
 	w.t.Helper()
-	id, err := w.Put("", Envelope{Sender: sender, Recipients: smtp.RecipientsOf(recipients...)}, newMessage(w.t, "body of "+sender+"\n"), nil, 0, w.clock.Now())
+	id, err := w.Put(context.Background(), "", Envelope{Sender: sender, Recipients: smtp.RecipientsOf(recipients...)}, newMessage(w.t, "body of "+sender+"\n"), nil, 0, w.clock.Now())
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -337,7 +337,7 @@ func TestPacedAndMatched(t *testing.T) {
 // 8-bit mail in the spool is recoded for a server that takes 7 bits only.
 func TestRunRecodes(t *testing.T) {
 	w, s := newWorld(t, smtptest.Polite("PIPELINING"))
-	if _, err := w.Put("", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "grüße\n"), nil, 0, w.clock.Now()); err != nil {
+	if _, err := w.Put(context.Background(), "", Envelope{Sender: "s@x", Recipients: smtp.RecipientsOf("a@x")}, newMessage(t, "grüße\n"), nil, 0, w.clock.Now()); err != nil {
 		t.Fatal(err)
 	}
 	w.run()

@@ -74,7 +74,7 @@ func TestRewriteOnTheWay(t *testing.T) {
 		w.Relay.Config.Smarthosts[0].Rewriting = h
 		env := Envelope{Sender: "root@web1.example", Recipients: smtp.RecipientsOf("a@x"), UID: 7}
 		if row.queue {
-			if _, err := w.Put("", env, msg, nil, 7, w.clock.Now()); err != nil {
+			if _, err := w.Put(context.Background(), "", env, msg, nil, 7, w.clock.Now()); err != nil {
 				t.Fatal(err)
 			}
 			entries, _, _ := w.Spool.List("queue")

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -58,7 +59,7 @@ func TestNotify(t *testing.T) {
 	refusing := smtptest.Polite().With("RCPT TO:<BAD", smtptest.Say("550 5.1.1 no such user"))
 	for notify, want := range map[string]int{"": 1, "NEVER": 0, "FAILURE": 1, "SUCCESS": 0, "DELAY": 0, "SUCCESS,FAILURE": 1} {
 		w, s := newWorld(t, refusing)
-		if _, err := w.Put("", Envelope{Sender: "s@x", Recipients: []smtp.Recipient{{Address: "bad@x", Notify: notify}}}, newMessage(t, "x"), nil, 0, w.clock.Now()); err != nil {
+		if _, err := w.Put(context.Background(), "", Envelope{Sender: "s@x", Recipients: []smtp.Recipient{{Address: "bad@x", Notify: notify}}}, newMessage(t, "x"), nil, 0, w.clock.Now()); err != nil {
 			t.Fatal(err)
 		}
 		w.run()
