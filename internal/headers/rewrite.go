@@ -114,6 +114,16 @@ func (b *Block) messageID(r *rewriter) {
 	b.add(r, "Message-ID", "<"+r.MessageID+">", "added, the smarthost wants one")
 }
 
+// HasMessageID reports whether there is one that any server takes.
+func (b *Block) HasMessageID() bool {
+	for _, f := range b.fields {
+		if f.Is("Message-ID") {
+			return isMessageID(f.Unfolded())
+		}
+	}
+	return false
+}
+
 // isMessageID reports what any server takes for an id.
 func isMessageID(s string) bool {
 	left, right, ok := strings.Cut(strings.TrimSuffix(strings.TrimPrefix(s, "<"), ">"), "@")

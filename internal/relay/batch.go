@@ -176,7 +176,7 @@ func (p *parcel) header(w wanted) (header []byte, skip int64, err error) {
 	if err = errors.Join(err, f.Close()); err != nil {
 		return nil, 0, err
 	}
-	header, _, err = w.header(text, p.given)
+	header, _, err = w.header(text, p.given, p.claim.Open)
 	return header, int64(len(text)), err
 }
 

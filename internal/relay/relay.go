@@ -202,7 +202,7 @@ func (d *delivery) transaction(w wanted, env Envelope, given []smtp.Recipient) (
 	if !rewrites(w.h) {
 		return t, place, nil
 	}
-	header, _, err := w.header(d.msg.Header(), given)
+	header, _, err := w.header(d.msg.Header(), given, d.msg.Open)
 	if err == nil {
 		d.msg = message.New(header, d.msg.Body())
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"io"
 	"strings"
 
@@ -150,8 +151,9 @@ func (r *Relay) RecipientFor(h *config.Smarthost, recipient string) (string, str
 	return r.wanted(h, "", 0).recipient(recipient)
 }
 
-// header is a header as the smarthost wants it, for these recipients.
-func (w wanted) header(text []byte, given []smtp.Recipient) ([]byte, []headers.Change, error) {
+// header is a header as the smarthost wants it, for these recipients. open gives
+// the whole message that it stands on.
+func (w wanted) header(text []byte, given []smtp.Recipient, open func() (io.ReadCloser, error)) ([]byte, []headers.Change, error) {
 	block, rest, err := headers.Read(bytes.NewReader(text), len(text)+1)
 	if err != nil {
 		return nil, nil, err
@@ -170,9 +172,10 @@ func (w wanted) header(text []byte, given []smtp.Recipient) ([]byte, []headers.C
 	if w.h.HeaderFrom.Address != "" {
 		r.Fallback, r.FallbackRule = split(w.h.HeaderFrom.Address), "header_from"
 	}
-	if w.h.FixMessageID { // the same at each try
-		sum := sha256.Sum256(text)
-		r.MessageID = hex.EncodeToString(sum[:16]) + "@" + w.host
+	if w.h.FixMessageID && !block.HasMessageID() {
+		if r.MessageID, err = w.messageID(open); err != nil {
+			return nil, nil, err
+		}
 	}
 	if w.h.RewriteTo {
 		r.Recipient = w.byRule
@@ -184,6 +187,20 @@ func (w wanted) header(text []byte, given []smtp.Recipient) ([]byte, []headers.C
 	}
 	changes := block.Rewrite(r)
 	return append(block.Bytes(), left...), changes, nil
+}
+
+// messageID is the same at each try, and another for every other message.
+func (w wanted) messageID(open func() (io.ReadCloser, error)) (string, error) {
+	text, err := open()
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.New()
+	_, err = io.Copy(sum, text)
+	if err = errors.Join(err, text.Close()); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(sum.Sum(nil)[:16]) + "@" + w.host, nil
 }
 
 // Plan is a message as a smarthost will get it.
@@ -215,7 +232,7 @@ func (r *Relay) Plan(g Group, env Envelope, msg *message.Message) (*Plan, error)
 	if !rewrites(g.Host) {
 		return p, nil
 	}
-	header, changes, err := w.header(msg.Header(), given)
+	header, changes, err := w.header(msg.Header(), given, msg.Open)
 	if err != nil {
 		return nil, err
 	}

@@ -228,7 +228,7 @@ func TestAnswers(t *testing.T) {
 		{"joe@web1.lan", "joe@web1.lan", ""}, // nobody outside reaches it
 		{"joe@x", "joe@[192.0.2.1]", ""},
 	} {
-		got, _, err := r.wanted(h, row.sender, 0).header([]byte("From: J <"+row.author+">\r\n\r\n"), nil)
+		got, _, err := r.wanted(h, row.sender, 0).header([]byte("From: J <"+row.author+">\r\n\r\n"), nil, nil)
 		if want := row.want + "From: J <app@own.example>\r\n\r\n"; err != nil || string(got) != want {
 			t.Errorf("%q from <%s>: got %q, want %q, %v", row.author, row.sender, got, want, err)
 		}
