@@ -22,6 +22,9 @@ const (
 	// callTime is how long a caller of the service may keep it waiting for a command,
 	// a line of content, or to read an answer (RFC 5321 4.5.3.2.7).
 	callTime = 5 * time.Minute
+	// wholeTime is how long a caller may go on without a message that is taken, beside
+	// the time for content that comes.
+	wholeTime = 15 * time.Minute
 	// drainTime is how long messages may take that are under way when the service is
 	// told to stop.
 	drainTime = 20 * time.Second
@@ -101,7 +104,7 @@ func (v *service) serve(ctx context.Context, list []net.Listener, again <-chan o
 	open, cut := context.WithCancel(context.WithoutCancel(ctx))
 	defer cut()
 	s := smtpd.New(open, smtpd.Options{Host: v.a.host(), Domain: mailDomain(v.first, v.a.host()), Now: v.a.now,
-		Timeout: callTime, MaxRecipients: maxRecipients, MaxSize: v.first.Service.MaxSize, MaxConnections: v.first.Service.MaxConnections,
+		Timeout: callTime, Whole: wholeTime, MaxRecipients: maxRecipients, MaxSize: v.first.Service.MaxSize, MaxConnections: v.first.Service.MaxConnections,
 		MaxPerUser: v.first.Service.UserConnections, Open: v.open, Warn: v.a.log.Warning})
 	var work sync.WaitGroup
 	work.Go(func() { v.runQueue(ctx) })

@@ -49,6 +49,7 @@ func (c *content) Read(p []byte) (int, error) {
 func (c *content) next() error {
 	c.w.arm()
 	p, err := c.w.r.ReadSlice('\n')
+	c.w.span.came(len(p))
 	switch err {
 	case nil, bufio.ErrBufferFull:
 	case io.EOF:

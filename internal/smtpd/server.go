@@ -18,6 +18,9 @@ type Options struct {
 	Domain  string // for addresses without one
 	Now     func() time.Time
 	Timeout time.Duration // for a command, a line of content, a write; 0 for none
+	// Whole is how long a dialogue may go on without a message that is taken, not
+	// counting the time for content that comes at slowest or faster; 0 for ever.
+	Whole time.Duration
 
 	MaxRecipients int
 	MaxSize       int64 // octets of a message; 0 for no limit

@@ -144,6 +144,9 @@ func (s *session) answer(t *Transaction, content io.Reader, drain func() bool) e
 	case err == nil, watched.err == nil && errors.As(err, &r) && r.Code/100 == 2:
 		return errors.New("a message was taken without being read") // a fault of the handler's
 	case errors.As(err, &r):
+		if r.Code/100 == 2 {
+			s.w.span.begin()
+		}
 		return r
 	}
 	return err

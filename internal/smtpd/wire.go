@@ -29,6 +29,7 @@ type wire struct {
 	domain  string // for bare local names
 	timeout time.Duration
 	now     func() time.Time
+	span    span
 
 	r       *bufio.Reader
 	pending []byte // given to go-smtp, not read yet
@@ -51,7 +52,7 @@ type wire struct {
 }
 
 func newWire(c net.Conn, o *Options) *wire {
-	return &wire{Conn: c, domain: o.Domain, timeout: o.Timeout, now: o.Now, r: bufio.NewReaderSize(c, bufferSize), closed: make(chan struct{})}
+	return &wire{Conn: c, domain: o.Domain, timeout: o.Timeout, now: o.Now, span: newSpan(o), r: bufio.NewReaderSize(c, bufferSize), closed: make(chan struct{})}
 }
 
 // Read implements net.Conn: the rest of a line, the next line, or a piece of a
@@ -89,6 +90,7 @@ func (w *wire) readChunk(p []byte) (int, error) {
 	}
 	w.arm()
 	n, err := w.r.Read(p)
+	w.span.came(n)
 	w.chunk -= int64(n)
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // go-smtp takes io.EOF for the end of the chunk
@@ -175,7 +177,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	}
 	if w.timeout > 0 {
 		// A connection that takes no deadline has none to keep to.
-		_ = w.Conn.SetWriteDeadline(w.now().Add(w.timeout))
+		_ = w.Conn.SetWriteDeadline(w.span.write(w.now(), w.timeout))
 	}
 	return w.Conn.Write(p)
 }
@@ -183,7 +185,7 @@ func (w *wire) Write(p []byte) (int, error) {
 // arm sets the time for the next read.
 func (w *wire) arm() {
 	if w.timeout > 0 {
-		_ = w.Conn.SetReadDeadline(w.now().Add(w.timeout)) // as in Write
+		_ = w.Conn.SetReadDeadline(w.span.read(w.now(), w.timeout)) // as in Write
 	}
 }
 
