@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"sync"
+	"syscall"
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
@@ -204,8 +206,28 @@ func (h handed) Accept() (net.Conn, error) {
 func (handed) Close() error   { return nil }
 func (handed) Addr() net.Addr { return nil }
 
-// warner is a log for go-smtp.
+// warner is a log for go-smtp. That a caller left, or said nothing for too long, is
+// no news: what he had been told of was taken, and half a message is refused, which
+// has a line of its own.
 type warner struct{ warn func(string) }
 
-func (w warner) Printf(format string, v ...any) { w.warn(fmt.Sprintf(format, v...)) }
-func (w warner) Println(v ...any)               { w.warn(fmt.Sprintln(v...)) }
+func (w warner) Printf(format string, v ...any) {
+	for _, one := range v {
+		if err, ok := one.(error); ok && left(err) {
+			return
+		}
+	}
+	w.warn(fmt.Sprintf(format, v...))
+}
+
+// left reports the end of a connection by the other side or by the clock.
+func left(err error) bool {
+	for _, kind := range []error{io.EOF, io.ErrUnexpectedEOF, net.ErrClosed, syscall.ECONNRESET, syscall.EPIPE, os.ErrDeadlineExceeded} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w warner) Println(v ...any) { w.warn(fmt.Sprintln(v...)) }
