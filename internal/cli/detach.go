@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"errors"
+	"math"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"strconv"
 	"syscall"
 
@@ -26,26 +28,35 @@ func (a *app) detach(cfg *config.Config) error {
 	}
 	args := []string{"-q", "--due"}
 	if cfg.Path != "" && !a.privileged { // who is, reads one file only
-		args = append(args, "--config", cfg.Path)
+		path, err := filepath.Abs(cfg.Path) // it runs in another directory
+		if err != nil {
+			return err
+		}
+		args = append(args, "--config", path)
 	}
 	if a.privileged { // whatever the caller has put in the place of our name since
 		program = "/proc/self/exe"
 	}
-	closeOnExec()
-	cmd := exec.Command(program, args...) // its standard files are /dev/null
-	cmd.Args[0] = "sendmail"
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
-	if err := cmd.Start(); err != nil {
+	null, err := unix.Open("/dev/null", unix.O_RDWR|unix.O_CLOEXEC, 0)
+	if err != nil {
 		return err
 	}
-	return cmd.Process.Release()
+	closeOnExec()
+	// os/exec first tries, with a process made for that, how it could wait for what
+	// it starts; nobody waits for this one.
+	_, err = syscall.ForkExec(program, append([]string{"sendmail"}, args...), &syscall.ProcAttr{
+		Dir: "/", Env: os.Environ(), Files: []uintptr{uintptr(null), uintptr(null), uintptr(null)},
+		Sys: &syscall.SysProcAttr{Setsid: true}})
+	return errors.Join(err, unix.Close(null))
 }
 
 // closeOnExec keeps what our caller left open, knowingly or not, to this process:
 // a pipe would never end for who reads it, and a port stay taken.
 func closeOnExec() {
 	const first = 3
+	if unix.CloseRange(first, math.MaxInt32, unix.CLOSE_RANGE_CLOEXEC) == nil { // since Linux 5.11
+		return
+	}
 	open, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		return // not on every system
