@@ -2,9 +2,7 @@ package spool
 
 import (
 	"errors"
-	"io/fs"
 	"slices"
-	"strings"
 	"sync"
 )
 
@@ -74,7 +72,7 @@ type folder interface {
 }
 
 func (o *opener) read(e Entry) (*State, error) {
-	f, err := o.open(e.ref.name())
+	f, err := o.open(e.ref)
 	if err != nil {
 		return nil, err
 	}
@@ -85,23 +83,22 @@ func (o *opener) read(e Entry) (*State, error) {
 	return state, errors.Join(err, f.Close())
 }
 
-func (o *opener) open(name string) (Source, error) {
+func (o *opener) open(r ref) (Source, error) {
 	f, ok := o.fs.(interface {
 		folder(name string) (folder, error)
 	})
-	dir, base, deep := strings.Cut(name, "/")
-	if !ok || !deep {
-		return o.fs.Open(name)
+	if !ok {
+		return o.fs.Open(r.name())
 	}
-	if o.dir == nil || o.name != dir {
+	if o.dir == nil || o.name != r.dir {
 		o.close()
-		var err error
-		if o.dir, err = f.folder(dir); err != nil {
-			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		dir, err := f.folder(r.dir)
+		if err != nil {
+			return nil, err
 		}
-		o.name = dir
+		o.dir, o.name = dir, r.dir
 	}
-	return o.dir.Open(base)
+	return o.dir.Open(r.base())
 }
 
 func (o *opener) close() {

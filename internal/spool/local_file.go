@@ -152,12 +152,15 @@ type localFolder struct {
 }
 
 func (l *Local) folder(name string) (folder, error) {
-	d := &localFolder{name: name}
+	d := &localFolder{fd: -1, name: name}
 	err := l.call("open", name, func(dir int, base string) (err error) {
 		d.fd, err = unix.Openat(dir, base, unix.O_PATH|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 		return err
 	})
-	return d, err
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Open opens a plain file in it; base is the name of an entry.
@@ -167,7 +170,6 @@ func (d *localFolder) Open(base string) (Source, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: d.name + "/" + base, Err: err}
 	}
-	f.name = d.name + "/" + base
 	return f, nil
 }
 

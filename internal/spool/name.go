@@ -20,12 +20,14 @@ type ref struct {
 const idLength = 12
 
 // name is the path of the file.
-func (r ref) name() string {
-	s := r.dir + "/" + stamp(r.due) + "." + r.id
+func (r ref) name() string { return r.dir + "/" + r.base() }
+
+// base is its last element.
+func (r ref) base() string {
 	if r.dir == dirActive {
-		s += "." + string(r.owner)
+		return stamp(r.due) + "." + r.id + "." + string(r.owner)
 	}
-	return s
+	return stamp(r.due) + "." + r.id
 }
 
 // stamp is ten digits, so that names sort by time.
