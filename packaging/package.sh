@@ -6,7 +6,7 @@
 #   FORMATS   default "deb rpm apk"
 #   DIST      where they go, default dist
 #   PACKAGER  "Name <address>" of who builds them
-#   PKG_VERSION, COMMIT  instead of what git says
+#   PKG_VERSION, COMMIT, SOURCE_DATE_EPOCH  instead of what git says
 set -eu
 cd "$(dirname "$0")/.."
 umask 022
@@ -22,7 +22,7 @@ export TZ=UTC LC_ALL=C
 
 stage=$DIST/stage
 rm -rf "$stage" "$DIST"/postern[-_]*
-mkdir -p "$stage"/man "$stage"/units "$stage"/units-rpm
+mkdir -p "$stage"/man "$stage"/units "$stage"/units-rpm "$stage"/scripts
 make -s build GOARCH="$ARCH" BIN="$stage"/ COMMANDS=./cmd/sendmail VERSION="$PKG_VERSION"
 for page in man/*.[158]; do
 	gzip -9nc "$page" >"$stage"/man/"$(basename "$page")".gz
@@ -35,6 +35,7 @@ postern ($PKG_VERSION-1) unstable; urgency=medium
 
  -- $PACKAGER  $(date -u -R -d "@$SOURCE_DATE_EPOCH")
 END
+cp packaging/scripts/* "$stage"/scripts/
 cp packaging/systemd/*.service packaging/systemd/*.socket packaging/systemd/*.timer "$stage"/units/
 for unit in "$stage"/units/*; do
 	sed 's,/usr/sbin/sendmail,&.postern,' "$unit" >"$stage"/units-rpm/"$(basename "$unit")"
