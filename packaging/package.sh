@@ -41,6 +41,7 @@ for unit in "$stage"/units/*; do
 	sed 's,/usr/sbin/sendmail,&.postern,' "$unit" >"$stage"/units-rpm/"$(basename "$unit")"
 done
 sed "s,dist/stage,$stage," packaging/nfpm.yaml >"$stage"/nfpm.yaml
+sed 's/systemctl enable --now.*/rc-update add postern \&\& rc-service postern start/' packaging/smarthost.toml >"$stage"/smarthost-openrc.toml
 find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 
 # What apk knows of versions: 1.3.0_rc1, and 1.2.0_p5 or 0.0.0_git20261124 for

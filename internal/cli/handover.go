@@ -32,7 +32,7 @@ func (a *app) handOver(o *options, err error) (cfg *config.Config, hint string) 
 	}
 	if _, err := os.Stat(socket); err != nil {
 		return nil, "the submission service would send for you, but it is not there (" + socket +
-			"): systemctl start postern.socket"
+			"): systemctl start postern.socket, or rc-service postern start"
 	}
 	return config.HandOver(socket), ""
 }
