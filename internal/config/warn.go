@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -52,6 +53,9 @@ func (d *decoder) warnSmarthost(s *settings, h *hostSettings) {
 // warnSecretFile says nothing of a file that cannot be seen: whether it is
 // needed is for Secret.Read to say.
 func warnSecretFile(name string, where Error, add func(Error)) {
+	if engineSecret(name) {
+		return
+	}
 	info, err := os.Stat(name)
 	if err != nil || !info.Mode().IsRegular() || !readableByOthers(info) {
 		return
@@ -59,6 +63,12 @@ func warnSecretFile(name string, where Error, add func(Error)) {
 	where.Msg = fmt.Sprintf("everyone can read %s", name)
 	where.Hint = "run: chmod o-r " + name
 	add(where)
+}
+
+// engineSecret tells a file that a container engine gave: all in the container may
+// read it, and nobody else sees it.
+func engineSecret(name string) bool {
+	return strings.HasPrefix(filepath.Clean(name), "/run/secrets/")
 }
 
 func proxyPassword(proxy string) bool {
