@@ -8,7 +8,7 @@ BIN      = bin/
 COMMANDS = ./cmd/...
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build demo test check lint-man fuzz integration bench bench-go package install clean
+.PHONY: all build demo test check lint-man fuzz integration containers bench bench-go package install clean
 
 all: build
 
@@ -24,8 +24,8 @@ test: ## all hermetic tests; -race needs gcc
 check: lint-man ## formatting, vet, staticcheck; needs mandoc
 	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "gofmt: the files above need it"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags integration ./...
-	$(GO) run $(STATICCHECK) -tags integration ./...
+	$(GO) vet -tags integration,containers ./...
+	$(GO) run $(STATICCHECK) -tags integration,containers ./...
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
@@ -37,6 +37,9 @@ fuzz: ## every fuzz target for 20 s each
 
 integration: ## real servers and callers; root on Debian, see .ci/run for the packages
 	$(GO) test -tags integration -count=1 ./internal/integration
+
+containers: ## builds and runs packaging/Dockerfile and packaging/compose; root on Debian, podman-compose, php-cli, busybox-static
+	$(GO) test -tags containers -count=1 ./internal/containers
 
 bench: ## ours beside other mail senders; root on Debian, gcc, its mirror
 	$(GO) run ./internal/bench
