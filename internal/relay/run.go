@@ -68,14 +68,16 @@ func (q *Queue) Run(ctx context.Context, o RunOptions) (Progress, error) {
 
 // run is one pass over the queue.
 type run struct {
-	q *Queue
-	o RunOptions
+	q    *Queue
+	o    RunOptions
+	hard context.Context // what is under way has to end with it
 
 	mu       sync.Mutex
 	lanes    []*lane         // one for each smarthost, and one for what none takes
 	seen     map[string]bool // ids that this run has tried
 	progress Progress
-	lost     error // the spool went away
+	lost     error     // the spool went away
+	patience time.Time // until when to wait for it, see rescue
 }
 
 func (r *run) all(ctx context.Context) error {
@@ -114,6 +116,7 @@ func (r *run) drain(ctx context.Context) {
 	// Stopping is asked of next; what is under way gets some time to finish.
 	hard, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
+	r.hard = hard
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })()
 	var wg sync.WaitGroup
 	for _, l := range r.lanes {

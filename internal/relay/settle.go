@@ -47,7 +47,7 @@ func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
 		err = r.conclude(c, changed)
 	}
 	if err != nil {
-		q.rescue(c, sent(outcomes), err)
+		r.rescue(c, sent(outcomes), err)
 	}
 	r.tellProgress()
 }
