@@ -23,6 +23,7 @@ type account struct {
 	keys     values
 	password string
 	at       place // of the password
+	clear    bool  // the other program used no TLS
 }
 
 // draft is what was understood so far.
@@ -154,7 +155,7 @@ func (a *account) hasSecret() bool {
 // plaintext is for a server that was used without TLS. We would rather have it;
 // where it is not to be had the connection is as before.
 func (d *draft) plaintext(a *account, at place) {
-	a.keys["tls"] = "auto"
+	a.keys["tls"], a.clear = "auto", true
 	d.note(at, "", d.program+" used no TLS; now it is used if the server offers it. To forbid that: tls = \"none\"")
 }
 
@@ -201,6 +202,9 @@ func (d *draft) secretFile(a *account) string {
 func (d *draft) secret(a *account) {
 	_, user := a.keys["username"]
 	_, cert := a.keys["client_cert"]
+	if a.clear && user && a.hasSecret() && a.keys["allow_plaintext_auth"] == nil {
+		d.note(a.at, "", "a password or token is sent over TLS only; if the server offers none: allow_plaintext_auth = true")
+	}
 	file := d.secretFile(a)
 	where := "write it into the file \"" + file + "\" beside smarthost.toml, mode 0600"
 	switch {
