@@ -72,6 +72,7 @@ func TestImport(t *testing.T) {
 }
 
 func (c *importCase) try(t *testing.T, name string) {
+	t.Parallel() // each is on a host of its own
 	a := goAway(t)
 	a.provider.accounts, a.provider.mechanisms = c.accounts, c.mechanisms
 	if c.accounts != nil && c.mechanisms == nil {
