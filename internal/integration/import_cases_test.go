@@ -9,7 +9,10 @@ const (
 	madeUp2 = "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF"
 )
 
-// noTLS is a mailer without TLS: a note says that ours uses it where it can.
+// usedNone is the note on a mailer without TLS.
+const usedNone = "used no TLS; now it is used if the server offers it"
+
+// noTLS is such a mailer; ours uses it where it can.
 func noTLS(a *arrival) { a.TLS = "" }
 
 // lines are what a mailer gets for lines of the fixture that it does not take.
@@ -21,7 +24,7 @@ func importCases() map[string]*importCase {
 	return map[string]*importCase{
 		"content": {with: ssmtp, implicit: 25, send: []sending{
 			{want: arrival{Host: "mail.example.com", Port: 25, TLS: "implicit", From: root},
-				theirs: func(a *arrival) { a.From = "root@bad,name" }}}}, // its domain is none, a note says so
+				theirs: func(a *arrival) { a.From = "root@bad,name" }, told: "domain: is left out: is not a host name"}}},
 		"dma": {with: dma, adapt: lines{"SECURE": ""}, // in its sample, but only INSECURE is known to it
 			accounts: map[string]string{"herb": "pass:word|x"},
 			change:   []string{madeUp1, "@FINGERPRINT@"},
@@ -29,7 +32,7 @@ func importCases() map[string]*importCase {
 				From: "herb@ert.example"}}}},
 		"dma-insecure": {with: dma, accounts: map[string]string{"u": "p"},
 			send: []sending{{want: arrival{Host: "mail.example.com", Port: 25, TLS: "starttls", User: "u",
-				From: "root@percolator.example"}, theirs: noTLS}}},
+				From: "root@percolator.example"}, theirs: noTLS, told: usedNone}}},
 		"esmtp": {with: esmtp, accounts: map[string]string{"USERNAME": `PASS"WORD`, "myself": "secret"},
 			files: map[string]string{"/usr/local/bin/ssh": "#!/bin/sh\n"}, // its preconnect command
 			// It keeps the quotes of a value with an escaped quote in it.
@@ -37,7 +40,7 @@ func importCases() map[string]*importCase {
 			send: []sending{
 				{want: arrival{Host: "localhost", Port: 25, TLS: "starttls", User: "USERNAME", From: "me@example.com"}},
 				{sender: "myself@somewhere.com", want: arrival{Host: "smtp.somewhere.com", Port: 25, TLS: "starttls",
-					User: "myself", From: "myself@somewhere.com"}, theirs: noTLS}}},
+					User: "myself", From: "myself@somewhere.com"}, theirs: noTLS, told: usedNone}}},
 		"esmtp-identity": {with: esmtp, send: []sending{
 			{want: arrival{Host: "smtp.somewhere.com", Port: 587, TLS: "starttls", From: "myself@somewhere.com"}}}},
 		"msmtp-all": {with: msmtp, accounts: map[string]string{"joe smith": `pass \ word`}, mechanisms: []string{"SCRAM-SHA-256"},
@@ -53,7 +56,7 @@ func importCases() map[string]*importCase {
 			files: map[string]string{"/usr/local/bin/token": "#!/bin/sh\necho token-of-$1\n"},
 			adapt: lines{"account a": "account default\n"}, // or it had to be told -a a
 			send: []sending{{sender: "joe@example.com", want: arrival{Host: "smtp.example.com", Port: 25, TLS: "starttls",
-				User: "joe@example.com", From: "joe@example.com"}, theirs: noTLS}}},
+				User: "joe@example.com", From: "joe@example.com"}, theirs: noTLS, told: usedNone}}},
 		"msmtp-user": {with: msmtp, accounts: map[string]string{"joe.smith": "open sesame", "company12345": "other sesame"},
 			files: map[string]string{"/usr/local/bin/gpg2": "#!/bin/sh\necho open sesame\n",
 				"password-company": "other sesame\n", // as the note says
@@ -75,8 +78,8 @@ func importCases() map[string]*importCase {
 		"ssmtp": {with: ssmtp, accounts: map[string]string{"web1": "pass"}, mechanisms: []string{"CRAM-MD5"}, send: []sending{
 			{message: fromNobody, want: arrival{Host: "mail.example.com", Port: 587, TLS: "starttls", User: "web1",
 				Mechanism: "CRAM-MD5", From: "web1@example.com"}},
-			// FromLineOverride makes the header's address the sender, a note says so.
 			{want: arrival{Host: "mail.example.com", Port: 587, TLS: "starttls", User: "web1", Mechanism: "CRAM-MD5",
-				From: "web1@example.com"}, theirs: func(a *arrival) { a.From = "root@example.com" }}}},
+				From: "web1@example.com"}, theirs: func(a *arrival) { a.From = "root@example.com" },
+				told: "FromLineOverride: From stays as it is, as there; but there its address is the envelope sender too"}}},
 	}
 }

@@ -31,8 +31,9 @@ type sending struct {
 	sender  string // -f
 	message string // default fromCron
 	want    arrival
-	// theirs is what the other mailer does otherwise, and why that is right.
+	// theirs is what the other mailer does otherwise; told is in the note on it.
 	theirs func(*arrival)
+	told   string
 }
 
 // importFixture is an archive of the importer's testdata.
@@ -120,6 +121,12 @@ func (c *importCase) ours(t *testing.T, a *away, f importFixture) {
 	notes := a.run(t, "", toml, program, args...)
 	if notes.status != 0 {
 		t.Fatalf("--import: %+v", notes)
+	}
+	for _, s := range c.send {
+		if (s.theirs != nil) != (s.told != "") {
+			t.Error("a difference that is not told")
+		}
+		has(t, "notes", notes.stderr, s.told)
 	}
 	text, err := os.ReadFile(toml)
 	if err != nil {
