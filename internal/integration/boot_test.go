@@ -26,7 +26,9 @@ const bootVar = "POSTERN_INTEGRATION_BOOT"
 // that of the tests, so their smarthosts are its smarthosts.
 type machine struct {
 	debian
-	pid int // of its systemd, as the tests see it
+	owner  *testing.T // whose end is the machine's
+	pid    int        // of its systemd, as the tests see it
+	halted chan error
 }
 
 // boot starts systemd in the root. It sees a control group of its own as the whole
@@ -52,10 +54,12 @@ func (d debian) boot(t *testing.T) *machine {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	m := &machine{d, cmd.Process.Pid}
+	m := &machine{d, t, cmd.Process.Pid, make(chan error, 1)}
+	go func() { m.halted <- cmd.Wait(); close(m.halted) }()
 	t.Cleanup(func() {
 		cmd.Process.Kill() //nolint:errcheck // it has ended then, and all that it started with it
-		cmd.Wait()         //nolint:errcheck // killed on purpose, or powered off
+		for range m.halted {
+		}
 		removeGroup(t, group)
 	})
 	for range 600 {
@@ -70,6 +74,18 @@ func (d debian) boot(t *testing.T) *machine {
 	return nil
 }
 
+// reboot ends systemd in good order and starts it again; what was in memory is gone.
+func (m *machine) reboot(t *testing.T) {
+	t.Helper()
+	m.as(t, "", "", "systemctl", "poweroff") // it may be ended with the machine
+	select {
+	case <-m.halted:
+	case <-time.After(30 * time.Second):
+		t.Fatal("systemd does not power off")
+	}
+	*m = *m.boot(m.owner)
+}
+
 // controlGroup makes a group for systemd in the unified hierarchy, wherever the
 // host has that.
 func controlGroup(t *testing.T) string {
@@ -78,14 +94,16 @@ func controlGroup(t *testing.T) string {
 	if err := os.MkdirAll(base, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := unix.Mount("cgroup2", base, "cgroup2", 0, ""); err != nil {
-		t.Fatal("systemd needs control groups version 2: ", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(base, unix.MNT_DETACH); err != nil {
-			t.Error(err)
+	if _, err := os.Stat(base + "/cgroup.procs"); err != nil { // no machine was booted yet
+		if err := unix.Mount("cgroup2", base, "cgroup2", 0, ""); err != nil {
+			t.Fatal("systemd needs control groups version 2: ", err)
 		}
-	})
+		t.Cleanup(func() {
+			if err := unix.Unmount(base, unix.MNT_DETACH); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 	group, err := os.MkdirTemp(base, "postern-integration-")
 	if err != nil {
 		t.Fatal(err)

@@ -233,3 +233,13 @@ func TestUnits(t *testing.T) {
 		}
 	}
 }
+
+// The AppArmor profile is one that its parser takes, with what it includes.
+func TestAppArmorProfile(t *testing.T) {
+	const profile = "/usr/share/doc/postern/examples/apparmor/usr.sbin.sendmail"
+	d := install(t)
+	got := d.as(t, "", "", "apparmor_parser", "--skip-kernel-load", "--skip-cache", "--names", profile)
+	if got.status != 0 || got.stdout != "postern\n" {
+		t.Errorf("%+v", got)
+	}
+}

@@ -5,7 +5,6 @@ package integration
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
@@ -31,6 +30,14 @@ func TestSystemd(t *testing.T) {
 		{"Sandbox", systemdSandbox},
 		{"Cron", systemdCron},
 		{"Timer", systemdTimer},
+		{"Hardened", systemdHardened},
+		{"SFTP", systemdSFTP},
+		{"Reboot", systemdReboot},
+		{"Upgrade", systemdUpgrade},
+		{"Downgrade", systemdDowngrade},
+		{"UpgradeWrong", systemdUpgradeWrong},
+		{"Remove", systemdRemove},
+		{"Purge", systemdPurge},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(t, m) }) {
 			return // the steps after it would tell nothing
@@ -38,23 +45,28 @@ func TestSystemd(t *testing.T) {
 	}
 }
 
-// readme gives the commands of a section of README.md, or its blocks in a language.
-func readme(t *testing.T, section, language string) string {
+// readme gives what stands in a section of README.md: the commands, which are
+// indented, or its fenced blocks of a language.
+func readme(t *testing.T, section, fence string) string {
 	t.Helper()
-	_, part, found := strings.Cut(read(t, "../../README.md"), "\n## "+section+"\n")
+	_, part, _ := strings.Cut(read(t, "../../README.md"), "\n## "+section+"\n")
 	part, _, _ = strings.Cut(part, "\n## ")
-	form := `(?m)^    .*\n`
-	if language != "" {
-		form = "(?ms)^```" + language + "\n(.*?)^```"
+	var found strings.Builder
+	inside := ""
+	for l := range strings.Lines(part) {
+		switch {
+		case strings.HasPrefix(l, "```") && inside == "":
+			inside = strings.TrimSpace(l)
+		case strings.HasPrefix(l, "```"):
+			inside = ""
+		case inside != "" && inside == fence, inside == "" && fence == "" && strings.HasPrefix(l, "    "):
+			found.WriteString(l)
+		}
 	}
-	var block strings.Builder
-	for _, match := range regexp.MustCompile(form).FindAllStringSubmatch(part, -1) {
-		block.WriteString(match[len(match)-1])
+	if found.Len() == 0 {
+		t.Fatalf("README.md has nothing of %q below %q", fence, section)
 	}
-	if !found || block.Len() == 0 {
-		t.Fatalf("README.md has no section %q with such a block", section)
-	}
-	return block.String()
+	return found.String()
 }
 
 // line is the line of text that contains part.
@@ -112,7 +124,7 @@ func systemdConfigure(t *testing.T, m *machine) {
 	}
 	m.write(t, "/usr/local/share/ca-certificates/test.crt", string(ca), 0o644)
 	m.sh(t, "cat /usr/local/share/ca-certificates/test.crt >>/etc/ssl/certs/ca-certificates.crt")
-	m.write(t, "/etc/postern/smarthost.toml", own.Replace(readme(t, "Configure", "toml")), 0o640)
+	m.write(t, "/etc/postern/smarthost.toml", own.Replace(readme(t, "Configure", "```toml")), 0o640)
 	to := mailbox(t, "to")
 	for command := range strings.Lines(readme(t, "Configure", "")) {
 		if strings.Contains(command, "--import") {
