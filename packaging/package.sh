@@ -44,7 +44,7 @@ sed "s,dist/stage,$stage," packaging/nfpm.yaml >"$stage"/nfpm.yaml
 sed 's/systemctl enable --now.*/rc-update add postern \&\& rc-service postern start/' packaging/smarthost.toml >"$stage"/smarthost-openrc.toml
 find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 
-# What apk knows of versions: 1.3.0_rc1, and 1.2.0_p5 or 0.0.0_git20261124 for
+# What apk knows of versions: 1.3.0_rc1, and 1.2.0_p5 or 0.0.0_git202611241215 for
 # what lies between two releases.
 apk_version=$(echo "$PKG_VERSION" | sed -E 's/\+git([0-9]+).*/_git\1/; s/\+([0-9]+)\.g.*/_p\1/; s/-([a-z]+)\.?([0-9]*)/_\1\2/')
 for format in $FORMATS; do
