@@ -38,9 +38,10 @@ type Local struct {
 func OpenLocal(dir string) (*Local, error) {
 	self, err := openDir(unix.AT_FDCWD, dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = makeDurable(dir); err == nil {
-			self, err = openDir(unix.AT_FDCWD, dir)
+		if err := makeDurable(dir); err != nil {
+			return nil, err
 		}
+		self, err = openDir(unix.AT_FDCWD, dir)
 	}
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: dir, Err: err}
