@@ -89,6 +89,7 @@ func goAway(t *testing.T) *away {
 		mkdir /home/over /home/work
 		mount -t overlay -o lowerdir=/etc,upperdir=/home/over,workdir=/home/work overlay /etc
 		mount -t tmpfs -o mode=755 tmpfs /usr/local/bin
+		mount -t tmpfs -o mode=755 tmpfs /var/log
 		mount -t tmpfs -o mode=755 tmpfs /var/spool
 		mount -t tmpfs -o mode=755 tmpfs /var/lib/postfix
 		chown postfix: /var/lib/postfix

@@ -7,6 +7,7 @@ import (
 	"crypto/md5"
 	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -196,18 +197,14 @@ func (s *providerSession) Mail(from string, o *smtp.MailOptions) error {
 	if s.p.accounts != nil && s.user == "" {
 		return smtp.ErrAuthRequired
 	}
-	local, _, err := net.SplitHostPort(s.conn.Conn().LocalAddr().String())
-	if err != nil {
-		return err
+	local, ok1 := s.conn.Conn().LocalAddr().(*net.TCPAddr)
+	remote, ok2 := s.conn.Conn().RemoteAddr().(*net.TCPAddr)
+	if !ok1 || !ok2 {
+		return errors.New("a connection without addresses")
 	}
-	remote, _, err := net.SplitHostPort(s.conn.Conn().RemoteAddr().String())
-	if err != nil {
-		return err
-	}
-	s.now = arrival{Host: s.p.names[local], User: s.user, Mechanism: s.how, From: from, Options: string(o.Return)}
-	fmt.Sscan(s.conn.Conn().LocalAddr().String()[len(local)+1:], &s.now.Port) //nolint:errcheck // 0 is seen
-	if !strings.HasPrefix(remote, "127.") {
-		s.now.Source = remote
+	s.now = arrival{Host: s.p.names[local.IP.String()], Port: local.Port, User: s.user, Mechanism: s.how, From: from, Options: string(o.Return)}
+	if !remote.IP.IsLoopback() {
+		s.now.Source = remote.IP.String()
 	}
 	if state, ok := s.conn.TLSConnectionState(); ok {
 		s.now.TLS = "starttls"
