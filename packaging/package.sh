@@ -49,5 +49,11 @@ find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 apk_version=$(echo "$PKG_VERSION" | sed -E 's/\+git([0-9]+).*/_git\1/; s/\+([0-9]+)\.g.*/_p\1/; s/-([a-z]+)\.?([0-9]*)/_\1\2/')
 for format in $FORMATS; do
 	[ "$format" != apk ] || PKG_VERSION=$apk_version
-	$GO run $nfpm package --config "$stage"/nfpm.yaml --packager "$format" --target "$DIST"/
+	config=$stage/nfpm.yaml
+	if [ "$format" = rpm ]; then
+		# It knows documentation, which --nodocs leaves out; nfpm marks files, not directories.
+		config=$stage/nfpm-rpm.yaml
+		sed 's,{\(src: .*[^/]\, dst: /usr/share/\(doc\|man\)/\),{type: doc\, \1,' "$stage"/nfpm.yaml >"$config"
+	fi
+	$GO run $nfpm package --config "$config" --packager "$format" --target "$DIST"/
 done

@@ -104,6 +104,10 @@ func TestAPKFormat(t *testing.T) {
 		"usr/lib/sendmail":           "../sbin/sendmail",
 		"etc/postern/smarthost.toml": "root:postern 640 ",
 		"etc/init.d/postern":         "root:root 755 ",
+
+		"usr/share/man/man8/sendmail.8.gz":             "root:root 644 ",
+		"usr/share/doc/postern/README.md":              "root:root 644 ",
+		"usr/share/doc/postern/examples/postmark.toml": "root:root 644 ",
 	} {
 		e, found := data[name]
 		if !found {

@@ -49,6 +49,7 @@ func TestRPM(t *testing.T) {
 	d.is(t, "rpm --verify postern", "")
 	d.is(t, "rpm -q --provides postern | grep -v ^postern", "MTA\nsmtpdaemon\nserver(smtp)\n/usr/sbin/sendmail\n/usr/lib/sendmail\n/usr/bin/mailq\n/usr/bin/newaliases")
 	d.is(t, "rpm -q --requires postern | grep -v ^rpmlib", "/usr/sbin/update-alternatives\nshadow-utils")
+	d.is(t, "rpm -q --docfiles postern | grep -c -e /man/ -e README -e changelog -e copyright", "7")
 	d.is(t, "id -gn postern; getent passwd postern | cut -d: -f6-", "postern\n/var/spool/postern:/sbin/nologin")
 	d.is(t, "stat -c '%U:%G %a' /etc/postern /etc/postern/smarthost.toml /var/spool/postern /var/spool/postern/queue /usr/sbin/sendmail.postern",
 		"root:root 755\nroot:postern 640\npostern:postern 2770\npostern:postern 2770\nroot:root 755")
