@@ -64,4 +64,6 @@ cd "$root"/tree
 ../podman build -f ../Dockerfile.readme -t php-readme .
 cd packaging/compose
 printf %s 'the password' >smtp-password
-podman-compose --podman-path "$root"/podman build`
+podman-compose --podman-path "$root"/podman build
+# The password is next to what is copied into the images.
+! find "$root"/graph -name smtp-password | grep .`

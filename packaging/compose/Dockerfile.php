@@ -1,7 +1,9 @@
 # One program is all that a PHP image needs: mail() calls /usr/sbin/sendmail.
 FROM golang:1.26-alpine AS mailer
-COPY --from=postern-source . /src
 WORKDIR /src
+COPY --from=postern-source go.mod go.sum ./
+COPY --from=postern-source cmd cmd
+COPY --from=postern-source internal internal
 RUN CGO_ENABLED=0 go build -trimpath -o /sendmail ./cmd/sendmail
 
 FROM php:8-cli
