@@ -123,5 +123,5 @@ func rpmErase(t *testing.T, d debian) {
 	has(t, "rpm", got.stdout+got.stderr, "/etc/postern/smarthost.toml.rpmsave")
 	d.is(t, "readlink -f /usr/sbin/sendmail /usr/bin/mailq; ls /usr/lib/sendmail /usr/sbin/*postern* /usr/share/man/man8/sendmail* 2>/dev/null || true", "/usr/sbin/sendmail.postfix\n/usr/bin/mailq.postfix")
 	d.is(t, "ls /etc/postern; ls /var/spool/postern/queue | wc -l", "ca.pem\npassword\nsmarthost.toml.rpmnew\nsmarthost.toml.rpmsave\n1")
-	d.is(t, "find /etc /usr /var -name '*postern*' | sort", "/etc/postern\n/var/spool/postern")
+	d.is(t, "find /etc /usr /var/lib /var/spool -name '*postern*' | sort", "/etc/postern\n/var/spool/postern")
 }
