@@ -184,57 +184,6 @@ func (b *bench) runNear() error {
 	return nil
 }
 
-func (b *bench) runFar() error {
-	port, err := b.sinks.far(portPlain, 50*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	all, err := b.keepers(port, "")
-	if err != nil {
-		return err
-	}
-	got, err := b.runs(all, b.times(3), func(k keeper) int {
-		if k.name == "nullmailer" { // two a second
-			return b.messages(100) / 5
-		}
-		return b.messages(100)
-	})
-	if err != nil {
-		return err
-	}
-	b.report.ratio(b.work, "messages/s", got["ours"].rate, got["nullmailer"].rate, "nullmailer", 30, true)
-	return b.runWindow(got["dma"].rate)
-}
-
-// runWindow is a run with window = 10, which needs CHUNKING.
-func (b *bench) runWindow(dma float64) error {
-	port, err := b.sinks.far(portChunking, 50*time.Millisecond)
-	if err != nil {
-		return err
-	}
-	all, err := b.keepers(port, "window = 10\n")
-	if err != nil {
-		return err
-	}
-	input, err := b.message("small.eml", "To: ops@bench.test\n", 1800)
-	if err != nil {
-		return err
-	}
-	var got []drained
-	for range b.times(3) {
-		d, err := b.drain(all[0], input, portChunking, b.messages(100))
-		if err != nil {
-			return err
-		}
-		got = append(got, d)
-	}
-	ours := middle(got)
-	b.figureOf("ours, window = 10", ours)
-	b.report.ratio(b.work, "messages/s, window = 10", ours.rate, dma, "dma", 1.5, true)
-	b.report.bound(b.work, "connections, window = 10", float64(ours.most), 4)
-	return nil
-}
-
 // storm starts all programs' callers at once, at a server that serves a few.
 func (b *bench) storm() error {
 	input, err := b.message("small.eml", "To: ops@bench.test\n", 1800)
