@@ -4,7 +4,7 @@ import "runtime"
 
 // runThreads is how many threads of a run may be in the kernel before one of them
 // holds up work: one for each of some connections.
-const runThreads = 8
+const runThreads = 6
 
 // manyThreads is for what waits for the disk most of the time, and never for long:
 // a thread that waits keeps its processor, as the runtime counts them, from others
