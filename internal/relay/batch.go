@@ -31,6 +31,7 @@ type batch struct {
 	only   bool      // the queue is not asked
 	taken  int       // messages that the server took on this connection
 	cancel func()    // ends the connection
+	pen    *pen      // nil if what became of a message is written at once
 }
 
 // parcel is a claimed message under way.
@@ -52,6 +53,9 @@ func newBatch(l *lane, c *smtp.Client, first []*parcel) *batch {
 		claims: make(map[*smtp.Transaction]*parcel)}
 	if info, err := c.Info(); err == nil {
 		b.server, b.cipher = info.Relay(), info.Cipher()
+	}
+	if q := l.r.q; q.aside || q.Spool.Remote() {
+		b.pen = &pen{}
 	}
 	return b
 }
@@ -81,7 +85,7 @@ func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transact
 				break
 			}
 			if len(p.who) == 0 { // nothing to send, but consequences to draw
-				b.l.settle(p.claim, nil, nil)
+				b.settle(p)
 				continue
 			}
 			t := b.transaction(p)
@@ -127,8 +131,32 @@ func (b *batch) transaction(p *parcel) *smtp.Transaction {
 		p.given = append(p.given, smtp.Recipient{Address: r.Address, Notify: r.Notify, Original: r.Original})
 	}
 	t.Envelope.Recipients, p.place = w.recipients(p.given)
-	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) { return b.fit(p, w, ext) }
+	t.Fit = func(ext smtp.Extensions) (smtp.Message, bool, error) {
+		m, eightBit, err := b.fit(p, w, ext)
+		if err == nil && b.pen != nil {
+			m = orderly{m, b.pen}
+		}
+		return m, eightBit, err
+	}
 	return t
+}
+
+// settle writes down what became of a message, or has it written. What fails is in
+// the log.
+func (b *batch) settle(p *parcel) {
+	write := func() error { return b.l.settle(p.claim, p.who, p.outcomes) }
+	if b.pen != nil {
+		b.pen.write(write)
+		return
+	}
+	_ = write()
+}
+
+// finish waits until all is written down.
+func (b *batch) finish() {
+	if b.pen != nil {
+		_ = b.pen.wait() // what fails is in the log
+	}
 }
 
 // fit sends the file as it lies, with another header if the smarthost wants one,
@@ -211,7 +239,7 @@ func (b *batch) done(t *smtp.Transaction, result smtp.Result) {
 		b.full = b.full || len(b.again) >= maxAgain
 		return
 	}
-	b.l.settle(p.claim, p.who, p.outcomes)
+	b.settle(p)
 }
 
 // elsewhere connects to the server behind c for what c refused for now. If none
@@ -226,13 +254,16 @@ func (b *batch) elsewhere(ctx context.Context, c *smtp.Client) (*smtp.Client, []
 	}
 	b.l.r.q.Relay.Log.Warning("no other server for what " + b.server + " does not take now: " + shortReason(err))
 	for _, p := range b.again {
-		b.l.settle(p.claim, p.who, p.outcomes)
+		b.settle(p)
 	}
+	b.finish()
 	return nil, nil
 }
 
-// close gives back what the drain never came to tell about.
+// close gives back what the drain never came to tell about. Then all is written
+// down.
 func (b *batch) close() {
+	defer b.finish()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, p := range b.claims {
@@ -245,6 +276,6 @@ func (b *batch) close() {
 	first := b.first
 	b.first = nil
 	for _, p := range first { // what the server before said counts
-		b.l.settle(p.claim, p.who, p.outcomes)
+		b.settle(p)
 	}
 }

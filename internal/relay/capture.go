@@ -56,7 +56,7 @@ func (l *lane) captureAll(ctx context.Context) {
 		}
 		p := &parcel{claim: c, who: l.mine(c.State)}
 		if len(p.who) == 0 {
-			l.settle(c, nil, nil)
+			_ = l.settle(c, nil, nil)
 			continue
 		}
 		s := c.State
@@ -74,6 +74,6 @@ func (l *lane) captureAll(ctx context.Context) {
 			}
 			file, err = r.capture(w, wire, m)
 		}
-		l.settle(c, p.who, captured(w, p.given, wire, place, file, err, r.Now().Sub(s.Created)))
+		_ = l.settle(c, p.who, captured(w, p.given, wire, place, file, err, r.Now().Sub(s.Created)))
 	}
 }

@@ -69,8 +69,9 @@ type disturbed struct {
 
 // disturb puts a message for four recipients, of which one is refused for good
 // and one for now, and another for one; runs the queue with a fault; and runs it
-// again without. With cut, the power fails in between.
-func disturb(t *testing.T, at int, kind spooltest.Kind, fault error, cut func(*spooltest.Disk) spool.FS) disturbed {
+// again without. With cut, the power fails in between. With aside, what became of a
+// message is written while the connection goes on.
+func disturb(t *testing.T, aside bool, at int, kind spooltest.Kind, fault error, cut func(*spooltest.Disk) spool.FS) disturbed {
 	t.Helper()
 	noUser := &gosmtp.SMTPError{Code: 550, EnhancedCode: gosmtp.EnhancedCode{5, 1, 1}, Message: "no such user"}
 	busy := &gosmtp.SMTPError{Code: 451, EnhancedCode: gosmtp.EnhancedCode{4, 7, 1}, Message: "later"}
@@ -87,7 +88,10 @@ func disturb(t *testing.T, at int, kind spooltest.Kind, fault error, cut func(*s
 		}
 	}
 	steps := spooltest.NewSteps(f, at, kind, fault)
-	if first, err := newDesk(t, steps, one.Port(), "firstfirst"); err == nil {
+	line := smtptest.NewProxy(t, one.Addr(), smtptest.ProxyOptions{})
+	steps.OnStop(line.Close)
+	if first, err := newDesk(t, steps, line.Port(), "firstfirst"); err == nil {
+		first.aside = aside
 		// What goes wrong is seen by what is left.
 		_, _ = first.Run(context.Background(), RunOptions{DueOnly: true})
 	}
@@ -122,6 +126,16 @@ func atBest(d *spooltest.Disk) spool.FS  { c := d.Crashes(); return c[len(c)-1].
 
 var everybody = []string{"good@x", "fine@x", "alone@x", "later@x"}
 
+// hereAndFar runs a test as on a spool of this host, and as on one that is far away.
+func hereAndFar(t *testing.T, name string, test func(t *testing.T, aside bool)) {
+	for where, aside := range map[string]bool{"here": false, "far": true} {
+		t.Run(name+"/"+where, func(t *testing.T) {
+			t.Parallel()
+			test(t, aside)
+		})
+	}
+}
+
 // I5, I7: whatever step of a run fails, and in whatever way, no recipient gets the
 // message twice, and who did not get it is in the spool still.
 func TestRunFaults(t *testing.T) {
@@ -129,11 +143,10 @@ func TestRunFaults(t *testing.T) {
 		kind spooltest.Kind
 		err  error
 	}{{spooltest.Refuse, syscall.EIO}, {spooltest.Half, syscall.ENOSPC}, {spooltest.Late, syscall.EIO}, {spooltest.Full, syscall.ENOSPC}} {
-		t.Run(fault.kind.String(), func(t *testing.T) {
-			t.Parallel()
+		hereAndFar(t, fault.kind.String(), func(t *testing.T, aside bool) {
 			held := 0
 			for n, more := 0, true; more; n++ {
-				d := disturb(t, n, fault.kind, fault.err, asItIs)
+				d := disturb(t, aside, n, fault.kind, fault.err, asItIs)
 				more = n < d.steps
 				held += len(d.held)
 				for _, to := range everybody {
@@ -163,11 +176,10 @@ func TestRunStopped(t *testing.T) {
 		name string
 		cut  func(*spooltest.Disk) spool.FS
 	}{{"killed", asItIs}, {"power cut at worst", atWorst}, {"power cut at best", atBest}} {
-		t.Run(power.name, func(t *testing.T) {
-			t.Parallel()
+		hereAndFar(t, power.name, func(t *testing.T, aside bool) {
 			twice := 0
 			for n, more := 0, true; more; n++ {
-				d := disturb(t, n, spooltest.Stop, nil, power.cut)
+				d := disturb(t, aside, n, spooltest.Stop, nil, power.cut)
 				more = n < d.steps
 				twice += d.check(t, n, more)
 			}

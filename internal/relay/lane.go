@@ -298,7 +298,7 @@ func (l *lane) postpone(ctx context.Context) {
 		for n, i := range who {
 			all[n] = l.away(c.State.Sender, c.State.Recipients[i])
 		}
-		l.settle(c, who, all)
+		_ = l.settle(c, who, all) // no server has it
 		if stopping(ctx) {
 			return
 		}

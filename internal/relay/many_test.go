@@ -59,6 +59,7 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	for i := range runners {
 		q := party(t, dir, sink.Port(), fmt.Sprintf("runner%d", i))
+		q.aside = i%4 > 1
 		parties = append(parties, q)
 		all.Go(func() {
 			for writing.Err() == nil {

@@ -26,6 +26,8 @@ type Queue struct {
 	Readdress func(to string) []string
 	// Progress, if set, is told after each message of a run.
 	Progress func(Progress)
+
+	aside bool // treat the spool as one that is far away, for tests
 }
 
 // Progress is how far a run is.

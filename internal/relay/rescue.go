@@ -17,8 +17,9 @@ const awayTime = time.Minute
 // became of it. It tries once more, and while the spool's host is away again and
 // again. If that fails too, a message that the server took for somebody is put on
 // hold, since it must not go to them again by itself (I5); any other is tried
-// again as if nothing had happened.
-func (r *run) rescue(c *spool.Claim, sent bool, err error) {
+// again as if nothing had happened. The error is that it could not be put on hold
+// either.
+func (r *run) rescue(c *spool.Claim, sent bool, err error) error {
 	s, log := c.State, r.q.Relay.Log
 	log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
 	err = c.Save(true)
@@ -26,18 +27,19 @@ func (r *run) rescue(c *spool.Claim, sent bool, err error) {
 		err = c.Save(true)
 	}
 	if sent && errors.Is(err, fs.ErrNotExist) { // what seemed to fail was done
-		return
+		return nil
 	}
 	if err == nil || !sent {
 		if err = c.Release(r.q.Again(s.Created)); err != nil {
 			log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
 		}
-		return
+		return nil
 	}
 	log.Warning(fmt.Sprintf("%s: %d recipients have it, which cannot be written down (%v); it is put on hold", s.ID, s.Done, err))
 	if err = c.Hold(); err != nil {
 		log.Warning(fmt.Sprintf("%s: %v; they will get it again if nobody holds it until its claim lapses", s.ID, err))
 	}
+	return err
 }
 
 // awaitSpool waits for a spool that is away; it is false when there is no more

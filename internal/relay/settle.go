@@ -13,20 +13,22 @@ import (
 
 // settle writes down what became of a message for the recipients that go by this
 // smarthost, and hands it on if there are others. After the last one it does what
-// follows: the file goes, waits, or parks; the sender is told.
-func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
+// follows: the file goes, waits, or parks; the sender is told. All of it is durable
+// when it returns. What fails is in the log; the error is only that the server has
+// the message, and that this could not be written in any way.
+func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) (lost error) {
 	r, s := l.r, c.State
 	q := r.q
 	if failedBy(outcomes, spool.ErrLost) {
 		q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, spool.ErrLost))
-		return
+		return nil
 	}
 	if failedBy(outcomes, spool.ErrDamaged) {
 		q.Relay.Log.Warning(fmt.Sprintf("%s: %v; it is kept in failed/", s.ID, spool.ErrDamaged))
 		if err := c.Fail(); err != nil {
 			q.Relay.Log.Warning(fmt.Sprintf("%s: %v", s.ID, err))
 		}
-		return
+		return nil
 	}
 	before := len(s.Recipients)
 	s.Tried = q.now()
@@ -47,9 +49,10 @@ func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) {
 		err = r.conclude(c, changed)
 	}
 	if err != nil {
-		r.rescue(c, sent(outcomes), err)
+		lost = r.rescue(c, sent(outcomes), err)
 	}
 	r.tellProgress()
+	return lost
 }
 
 func (r *run) tellProgress() {

@@ -37,6 +37,7 @@ type Steps struct {
 	mu      sync.Mutex
 	log     []string
 	stopped bool
+	gone    func()
 }
 
 var _ spool.FS = (*Steps)(nil)
@@ -44,6 +45,14 @@ var _ spool.FS = (*Steps)(nil)
 // NewSteps lets step at go wrong, with err unless the kind is Stop.
 func NewSteps(under spool.FS, at int, kind Kind, err error) *Steps {
 	return &Steps{under: under, at: at, kind: kind, err: err}
+}
+
+// OnStop has f called when the process is gone, to end what it has elsewhere, such as
+// connections, before anything more happens.
+func (s *Steps) OnStop(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gone = f
 }
 
 // Log is the steps so far, such as "rename tmp queue".
@@ -71,6 +80,9 @@ func (s *Steps) step(format string, arg ...any) (do, half bool, err error) {
 	switch s.kind {
 	case Stop:
 		s.stopped = true
+		if s.gone != nil {
+			s.gone()
+		}
 		return false, false, ErrStopped
 	case Half, Full:
 		return false, true, err
