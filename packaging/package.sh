@@ -49,11 +49,14 @@ find "$stage" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 apk_version=$(echo "$PKG_VERSION" | sed -E 's/\+git([0-9]+).*/_git\1/; s/\+([0-9]+)\.g.*/_p\1/; s/-([a-z]+)\.?([0-9]*)/_\1\2/')
 for format in $FORMATS; do
 	[ "$format" != apk ] || PKG_VERSION=$apk_version
-	config=$stage/nfpm.yaml
-	if [ "$format" = rpm ]; then
-		# It knows documentation, which --nodocs leaves out; nfpm marks files, not directories.
-		config=$stage/nfpm-rpm.yaml
-		sed 's,{\(src: .*[^/]\, dst: /usr/share/\(doc\|man\)/\),{type: doc\, \1,' "$stage"/nfpm.yaml >"$config"
-	fi
+	config=$stage/nfpm-$format.yaml
+	case $format in
+	deb) cp "$stage"/nfpm.yaml "$config" ;;
+	# Its summary is a field of its own, and it knows documentation, which --nodocs
+	# leaves out; nfpm marks files, not directories.
+	rpm) sed '/^description:/{n;d}; s,{\(src: .*[^/]\, dst: /usr/share/\(doc\|man\)/\),{type: doc\, \1,' "$stage"/nfpm.yaml >"$config" ;;
+	# A description is one line.
+	apk) sed '/^description:/{n;:more;n;/^  /{s/.*//;b more}}' "$stage"/nfpm.yaml >"$config" ;;
+	esac
 	$GO run $nfpm package --config "$config" --packager "$format" --target "$DIST"/
 done

@@ -92,6 +92,11 @@ func TestAPKFormat(t *testing.T) {
 	}
 	has(t, ".PKGINFO", string(control[".PKGINFO"].text), "pkgname = postern\n", "\npkgver = 0.0.0_git", "-r1\n", "\nlicense = MIT\n",
 		"\ndepend = /bin/sh\n", "\ndepend = ca-certificates-bundle\n", "\ndepend = !postfix\n", "\ndepend = !ssmtp\n")
+	for line := range strings.Lines(string(control[".PKGINFO"].text)) {
+		if !strings.Contains(line, " = ") && line != "\n" {
+			t.Errorf(".PKGINFO: no field: %q", line)
+		}
+	}
 	for name, e := range data {
 		if sum := sha1.Sum(e.text); e.Typeflag == tar.TypeReg && e.PAXRecords["APK-TOOLS.checksum.SHA1"] != hex.EncodeToString(sum[:]) {
 			t.Errorf("%s: checksum %q", name, e.PAXRecords["APK-TOOLS.checksum.SHA1"])
