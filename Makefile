@@ -8,7 +8,7 @@ BIN      = bin/
 COMMANDS = ./cmd/...
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all build demo test check lint-man fuzz integration containers bench bench-go package install clean
+.PHONY: all build demo test check lint-man fuzz integration vm containers bench bench-go package install clean
 
 all: build
 
@@ -24,8 +24,8 @@ test: ## all hermetic tests; -race needs gcc
 check: lint-man ## formatting, vet, staticcheck; needs mandoc
 	@test -z "$$(gofmt -l cmd internal)" || { gofmt -l cmd internal; echo "gofmt: the files above need it"; exit 1; }
 	$(GO) vet ./...
-	$(GO) vet -tags integration,containers ./...
-	$(GO) run $(STATICCHECK) -tags integration,containers ./...
+	$(GO) vet -tags integration,containers,vm ./...
+	$(GO) run $(STATICCHECK) -tags integration,containers,vm ./...
 	$(GO) mod verify
 	$(GO) mod tidy -diff
 
@@ -40,6 +40,9 @@ integration: ## real servers and callers; root on Debian, see .ci/run for the pa
 
 containers: ## builds and runs packaging/Dockerfile and packaging/compose; root on Debian, podman-compose, php-cli, busybox-static
 	$(GO) test -tags containers -count=1 ./internal/containers
+
+vm: ## the AppArmor profile in a virtual machine; root on Debian, qemu-system-x86, apparmor, its mirror
+	$(GO) test -tags vm -count=1 -run TestAppArmor ./internal/vm
 
 bench: ## ours beside other mail senders; root on Debian, gcc, its mirror
 	$(GO) run ./internal/bench
