@@ -30,12 +30,16 @@ func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.C
 	if err != nil {
 		return nil, nil, err
 	}
+	connect := func(to netip.Addr) dialled {
+		conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(to, uint16(port)).String())
+		return dialled{conn, err}
+	}
+	if len(addrs) == 1 {
+		r := connect(addrs[0])
+		return r.conn, nil, r.err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	if len(addrs) == 1 {
-		conn, err := d.DialContext(ctx, "tcp", netip.AddrPortFrom(addrs[0], uint16(port)).String())
-		return conn, nil, err
-	}
 	results := make(chan dialled)
 	started, running := 0, 0
 	timer := time.NewTimer(raceDelay)
@@ -44,13 +48,10 @@ func (cfg Config) race(ctx context.Context, addrs []netip.Addr, port int) (net.C
 		if started == len(addrs) || ctx.Err() != nil && started > 0 {
 			return
 		}
-		to := netip.AddrPortFrom(addrs[started], uint16(port)).String()
+		to := addrs[started]
 		started, running = started+1, running+1
 		timer.Reset(raceDelay)
-		go func() {
-			conn, err := d.DialContext(ctx, "tcp", to)
-			results <- dialled{conn, err}
-		}()
+		go func() { results <- connect(to) }()
 	}
 	var failures []error
 	for next(); running > 0; {
