@@ -198,15 +198,33 @@ func TestTurnOfAFilter(t *testing.T) {
 }
 
 // Who waits for his turn gives up when he is told to, and the line goes on.
+// patient tells when somebody begins to wait for a lock, and knows when nobody
+// does any more.
+type patient struct {
+	spool.FS
+	begins  func()
+	waiting sync.WaitGroup
+}
+
+func (p *patient) Lock(name string, wait bool) (func() error, bool, error) {
+	if wait {
+		p.waiting.Add(1)
+		defer p.waiting.Done()
+		p.begins()
+	}
+	return p.FS.Lock(name, wait)
+}
+
 func TestTurnCancelled(t *testing.T) {
 	everywhere(t, func(t *testing.T, fresh func(*testing.T) spool.FS) {
-		u := mustOpen(t, fresh(t), "worker")
+		ctx, cancel := context.WithCancel(context.Background())
+		f := &patient{FS: fresh(t), begins: cancel}
+		defer f.waiting.Wait() // who waits makes a file, before its directory goes
+		u := mustOpen(t, f, "worker")
 		done, err := u.Turn(context.Background(), true)
 		if err != nil || done == nil {
 			t.Fatalf("%v", err)
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
 		if got, err := u.Turn(ctx, true); got != nil || !errors.Is(err, context.Canceled) {
 			t.Errorf("%v", err)
 		}
