@@ -114,6 +114,14 @@ func signals(m mode) []os.Signal {
 // listenAfter is how long a message may be on its way before signals are heard.
 const listenAfter = 100 * time.Millisecond
 
+// linger is how long a message may be on its way before that is logged.
+func (a *app) linger(o *options) time.Duration {
+	if a.alone && o.mode == modeSubmit {
+		return listenAfter
+	}
+	return 0
+}
+
 // listening gives a context for sending a message that ends with a signal. Until
 // the message was read, and for listenAfter, a signal ends the process as it ends
 // any other: nothing was promised yet, and the caller knows by the status. To
@@ -302,7 +310,7 @@ func (a *app) configure(o *options) (*config.Config, error) {
 	}
 	host, _ := os.Hostname() // the log can do without
 	a.log = maillog.Open(maillog.Options{To: cfg.Log.To, Format: cfg.Log.Format, Tag: tag, Host: host,
-		PID: os.Getpid(), Now: a.now, Stderr: a.err})
+		PID: os.Getpid(), Now: a.now, Stderr: a.err, Linger: a.linger(o)})
 	a.openFigures(cfg)
 	return cfg, nil
 }

@@ -28,6 +28,9 @@ type Options struct {
 	PID    int
 	Now    func() time.Time
 	Stderr io.Writer
+	// Linger is how long the line of an accepted message may wait for the next one.
+	// A process that is killed meanwhile has not logged it.
+	Linger time.Duration
 
 	SyslogPath  string // default /dev/log
 	JournalPath string // default /run/systemd/journal/socket
@@ -41,6 +44,7 @@ type Logger struct {
 	to   sink
 	er   error
 	line []byte // room for the next one
+	late lingering
 }
 
 // level is a syslog severity.
@@ -86,6 +90,7 @@ func (l *Logger) Close() error {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.catchUp()
 	return l.to.close()
 }
 
@@ -172,10 +177,16 @@ func (d *Delivery) attrs() []slog.Attr {
 
 // Accepted logs a message that was read and is about to be sent.
 func (l *Logger) Accepted(id, sender string, uid int, size int64, recipients int, messageID string) {
+	if l == nil || l.to == nil {
+		return
+	}
 	text := fmt.Sprintf("%s: from=<%s>, size=%d, nrcpt=%d, uid=%d, message-id=<%s>", id, sender, size, recipients, uid, messageID)
-	l.event(levelInfo, text, "accepted",
+	text = l.form(levelInfo, text, "accepted", []slog.Attr{
 		slog.String("id", id), slog.String("from", sender), slog.Int("uid", uid), slog.Int64("size", size),
-		slog.Int("nrcpt", recipients), slog.String("message_id", messageID))
+		slog.Int("nrcpt", recipients), slog.String("message_id", messageID)})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.linger(text)
 }
 
 // Refused logs a submission that came to nothing, with the exit status.
@@ -194,19 +205,26 @@ func (l *Logger) event(severity level, text, event string, attrs ...slog.Attr) {
 	if l == nil || l.to == nil {
 		return
 	}
-	if l.o.Format == "json" {
-		text = l.json(severity, event, attrs)
-	} else {
-		text = printable(text)
-	}
+	text = l.form(severity, text, event, attrs)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.line = append(l.line[:0], text...)
 	l.put(severity, l.line)
 }
 
+// form is the line of an event in the configured form.
+func (l *Logger) form(severity level, text, event string, attrs []slog.Attr) string {
+	if l.o.Format == "json" {
+		return l.json(severity, event, attrs)
+	}
+	return printable(text)
+}
+
 // put writes a line that can do no harm; mu is held.
-func (l *Logger) put(severity level, line []byte) { l.note(l.to.write(severity, line)) }
+func (l *Logger) put(severity level, line []byte) {
+	l.catchUp()
+	l.note(l.to.write(severity, line))
+}
 
 // note keeps the first error: a log that cannot be written must not stop the
 // mail. mu is held.
