@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"slices"
@@ -65,14 +67,11 @@ const linePrefix = "postern "
 
 // line is the state as a line of the log: "postern VERSION CRC JSON".
 func (s *State) line() ([]byte, error) {
-	b := strconv.AppendInt(append(make([]byte, 0, 512), linePrefix...), stateVersion, 10)
-	sum := len(b) + 1
-	b, err := s.appendJSON(append(b, " 01234567 "...))
+	text, err := json.Marshal(s)
 	if err != nil {
 		return nil, err
 	}
-	hex.Encode(b[sum:], binary.BigEndian.AppendUint32(nil, checksumOf(b[sum+len("01234567 "):])))
-	return append(b, '\n'), nil
+	return fmt.Appendf(nil, "%s%d %08x %s\n", linePrefix, stateVersion, checksumOf(text), text), nil
 }
 
 // parseLine reads a line of the log without its LF.
@@ -86,8 +85,8 @@ func parseLine(line []byte) (*State, error) {
 	if string(version) != strconv.Itoa(stateVersion) {
 		return nil, ErrVersion
 	}
-	s, err := parseJSON(text)
-	if err != nil {
+	s := &State{}
+	if err := json.Unmarshal(text, s); err != nil {
 		return nil, ErrDamaged
 	}
 	return s, nil
