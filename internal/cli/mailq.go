@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"strconv"
 	"strings"
 	"time"
 
@@ -93,7 +92,6 @@ type listing struct {
 	count  int
 	octets int64
 	err    error
-	line   []byte // room for one
 	// objects writes for json; it keeps its room from one to the next.
 	objects *json.Encoder
 	way     func(sender, recipient string) string // where a message goes, if elsewhere
@@ -149,40 +147,28 @@ func (l *listing) message(e spool.Entry, s *spool.State) {
 		l.object(e, s)
 		return
 	}
-	l.row(e, s)
+	l.printf("%-13s%8d %s  %s\n", s.ID+placeMark(e.Place), s.Size, s.Created.Local().Format("Mon Jan _2 15:04:05"), sender(s))
 	for _, list := range [][]spool.Recipient{s.Failed, s.Recipients} {
 		for _, r := range list {
 			if note := note(e, r, l.way(s.Sender, r.Address)); note != "" {
 				l.printf("%13s(%s)\n", "", note)
 			}
-			l.line = append(append(append(l.line[:0], blank...), r.Address...), '\n')
-			l.write(l.line)
+			l.printf("%44s%s\n", "", r.Address)
 		}
 	}
 }
 
-// blank is what stands in front of a recipient.
-const blank = "                                            "
-
-// row writes the line of a message: "%-13s%8d %s  %s". There may be ten thousand.
-func (l *listing) row(e spool.Entry, s *spool.State) {
-	const id, size = 13, 8
-	line := append(l.line[:0], s.ID...)
-	switch e.Place {
+// placeMark is what stands behind the id of a message, as Sendmail has it for the first.
+func placeMark(place string) string {
+	switch place {
 	case "active":
-		line = append(line, '*')
+		return "*"
 	case "hold":
-		line = append(line, '!')
+		return "!"
 	case "failed":
-		line = append(line, '#')
+		return "#"
 	}
-	line = append(line, blank[:max(0, id-len(line))]...)
-	digits := strconv.FormatInt(s.Size, 10)
-	line = append(append(line, blank[:max(0, size-len(digits))]...), digits...)
-	line = s.Created.Local().AppendFormat(append(line, ' '), "Mon Jan _2 15:04:05")
-	line = append(append(append(line, "  "...), sender(s)...), '\n')
-	l.write(line)
-	l.line = line
+	return ""
 }
 
 func sender(s *spool.State) string {
@@ -235,10 +221,8 @@ func (l *listing) object(e spool.Entry, s *spool.State) {
 	}
 }
 
-func (l *listing) printf(format string, args ...any) { l.write(fmt.Appendf(nil, format, args...)) }
-
-func (l *listing) write(line []byte) {
-	if _, err := l.w.Write(line); err != nil && l.err == nil {
+func (l *listing) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(l.w, format, args...); err != nil && l.err == nil {
 		l.err = err
 	}
 }
