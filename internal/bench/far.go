@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // trip is the round-trip time to a smarthost that is far away.
 const trip = 50 * time.Millisecond
@@ -25,21 +29,53 @@ func (b *bench) runFar() error {
 		return err
 	}
 	b.report.ratio(b.work, "messages/s", got["ours"].rate, got["nullmailer"].rate, "nullmailer", 30, true)
-	// Postfix opens twenty connections.
-	if err := b.runFarWith("max_connections = 20", portPlain, 20, got["Postfix"].rate, "Postfix", 5); err != nil {
-		return err
-	}
-	return b.runFarWith("window = 10", portChunking, 4, got["dma"].rate, "dma", 1.5)
+	return b.runFarWith(far{setting: "window = 10", sink: portChunking, messages: 100, connections: 4}, got["dma"].rate, "dma", 1.5)
 }
 
-// runFarWith is a run of ours with a setting, over at most so many connections, and
-// the rate that another has reached.
-func (b *bench) runFarWith(setting string, sink, connections int, other float64, of string, wanted float64) error {
-	port, err := b.sinks.far(sink, trip)
+// runLong is a longer run through that line. Postfix opens twenty connections.
+func (b *bench) runLong() error {
+	port, err := b.sinks.far(portPlain, trip)
 	if err != nil {
 		return err
 	}
-	all, err := b.keepers(port, setting+"\n")
+	all, err := b.keepers(port, "")
+	if err != nil {
+		return err
+	}
+	all = slices.DeleteFunc(all, func(k keeper) bool { return k.name == "dma" || k.name == "nullmailer" })
+	got, err := b.runs(all, b.times(3), func(keeper) int { return b.messages(1000) })
+	if err != nil {
+		return err
+	}
+	other := got["Postfix"].rate
+	b.report.ratio(b.work, "messages/s", got["ours"].rate, other, "Postfix", 5, true)
+	for _, f := range []far{
+		{setting: "max_connections = 20", sink: portPlain, messages: 1000, connections: 20},
+		{setting: "window = 10", sink: portChunking, messages: 1000, connections: 4},
+		{setting: "max_connections = 20, window = 10", sink: portChunking, messages: 1000, connections: 20},
+	} {
+		if err := b.runFarWith(f, other, "Postfix", 5); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// far is a run of ours with a setting.
+type far struct {
+	setting     string // of the smarthost; several have ", " between them
+	sink        int
+	messages    int
+	connections int // at most
+}
+
+// runFarWith holds one against the rate that another program has reached.
+func (b *bench) runFarWith(f far, other float64, of string, wanted float64) error {
+	port, err := b.sinks.far(f.sink, trip)
+	if err != nil {
+		return err
+	}
+	all, err := b.keepers(port, strings.ReplaceAll(f.setting, ", ", "\n")+"\n")
 	if err != nil {
 		return err
 	}
@@ -49,15 +85,15 @@ func (b *bench) runFarWith(setting string, sink, connections int, other float64,
 	}
 	var got []drained
 	for range b.times(3) {
-		d, err := b.drain(all[0], input, sink, b.messages(100))
+		d, err := b.drain(all[0], input, f.sink, b.messages(f.messages))
 		if err != nil {
 			return err
 		}
 		got = append(got, d)
 	}
 	ours := middle(got)
-	b.figureOf("ours, "+setting, ours)
-	b.report.ratio(b.work, "messages/s, "+setting, ours.rate, other, of, wanted, true)
-	b.report.bound(b.work, "connections, "+setting, float64(ours.most), float64(connections))
+	b.figureOf("ours, "+f.setting, ours)
+	b.report.ratio(b.work, "messages/s, "+f.setting, ours.rate, other, of, wanted, true)
+	b.report.bound(b.work, "connections, "+f.setting, float64(ours.most), float64(f.connections))
 	return nil
 }

@@ -24,6 +24,7 @@ func works() []work {
 		{"enqueue", (*bench).enqueue},
 		{"queue run at 0 ms", (*bench).runNear},
 		{"queue run at 50 ms", (*bench).runFar},
+		{"1,000 at 50 ms", (*bench).runLong},
 		{"200 at once", (*bench).storm},
 		{"mailq of 10,000", (*bench).list},
 	}
