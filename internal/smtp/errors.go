@@ -129,6 +129,9 @@ func (e *Error) Said() string {
 	if e.Err == nil {
 		return printable(e.Text)
 	}
+	if errors.Is(e.Err, context.Canceled) { // whose own words tell a programmer something
+		return "broken off before an answer came"
+	}
 	return printable(strings.TrimPrefix(e.Err.Error(), "smtp: "))
 }
 
