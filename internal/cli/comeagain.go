@@ -28,7 +28,7 @@ func (w *outlet) handToService(ctx context.Context, s *submission) []relay.Outco
 	}
 	ctx, cancel := context.WithTimeout(ctx, restartTime)
 	defer cancel()
-	for pause := againFirst; notTaken(outcomes) && rest(ctx, pause); pause = min(2*pause, againMost) {
+	for wait := againFirst; notTaken(outcomes) && pause(ctx, wait); wait = min(2*wait, againMost) {
 		next := w.relay.Deliver(ctx, s.id, s.env, s.msg)
 		if ctx.Err() != nil && notTaken(next) {
 			break // the answer before says more
@@ -55,16 +55,4 @@ func notTaken(outcomes []relay.Outcome) bool {
 // every reports that all outcomes are temporary and as they should be.
 func every(outcomes []relay.Outcome, as func(relay.Outcome) bool) bool {
 	return len(outcomes) > 0 && !slices.ContainsFunc(outcomes, func(o relay.Outcome) bool { return o.Status != relay.Deferred || !as(o) })
-}
-
-// rest waits, and reports that there is time left.
-func rest(ctx context.Context, pause time.Duration) bool {
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }
