@@ -9,13 +9,18 @@ import (
 // trip is the round-trip time to a smarthost that is far away.
 const trip = 50 * time.Millisecond
 
-// runFar is a run through a line that takes its time.
-func (b *bench) runFar() error {
-	port, err := b.sinks.far(portPlain, trip)
+// farKeepers are all that keep messages, with a line to a sink that takes its time.
+func (b *bench) farKeepers(sink int, settings string) ([]keeper, error) {
+	port, err := b.sinks.far(sink, trip)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	all, err := b.keepers(port, "")
+	return b.keepers(port, settings)
+}
+
+// runFar is a run of a hundred messages through that line.
+func (b *bench) runFar() error {
+	all, err := b.farKeepers(portPlain, "")
 	if err != nil {
 		return err
 	}
@@ -32,13 +37,9 @@ func (b *bench) runFar() error {
 	return b.runFarWith(far{setting: "window = 10", sink: portChunking, messages: 100, connections: 4}, got["dma"].rate, "dma", 1.5)
 }
 
-// runLong is a longer run through that line. Postfix opens twenty connections.
+// runLong is a run of a thousand. Postfix opens twenty connections.
 func (b *bench) runLong() error {
-	port, err := b.sinks.far(portPlain, trip)
-	if err != nil {
-		return err
-	}
-	all, err := b.keepers(port, "")
+	all, err := b.farKeepers(portPlain, "")
 	if err != nil {
 		return err
 	}
@@ -71,11 +72,7 @@ type far struct {
 
 // runFarWith holds one against the rate that another program has reached.
 func (b *bench) runFarWith(f far, other float64, of string, wanted float64) error {
-	port, err := b.sinks.far(f.sink, trip)
-	if err != nil {
-		return err
-	}
-	all, err := b.keepers(port, strings.ReplaceAll(f.setting, ", ", "\n")+"\n")
+	all, err := b.farKeepers(f.sink, strings.ReplaceAll(f.setting, ", ", "\n")+"\n")
 	if err != nil {
 		return err
 	}
