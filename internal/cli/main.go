@@ -111,8 +111,10 @@ func signals(m mode) []os.Signal {
 	return append(list, syscall.SIGTERM)
 }
 
-// listenAfter is how long a message may be on its way before signals are heard.
-const listenAfter = 100 * time.Millisecond
+// listenAfter is how long a message may be on its way before signals are heard and
+// its being on the way is logged. In a storm of callers each waits some tenths of a
+// second for its turn at the smarthost, and all would wake up for that.
+const listenAfter = time.Second
 
 // linger is how long a message may be on its way before that is logged.
 func (a *app) linger(o *options) time.Duration {
