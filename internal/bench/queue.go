@@ -71,8 +71,10 @@ func (b *bench) enqueue() error {
 		return err
 	}
 	floor := "/var/spool/floor"
-	all = append(all, keeper{name: "C floor", add: []string{filepath.Join(programs, "client"), "spool", floor},
-		empty: "rm -rf " + floor + "; mkdir " + floor})
+	empty := "rm -rf " + floor + "; mkdir " + floor
+	all = append(all,
+		keeper{name: "Go floor", add: []string{filepath.Join(programs, "spool"), floor}, empty: empty},
+		keeper{name: "C floor", add: []string{filepath.Join(programs, "client"), "spool", floor}, empty: empty})
 	const each = 20
 	rates := make(map[string][]float64)
 	for range b.times(10) {

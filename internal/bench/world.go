@@ -31,7 +31,7 @@ func build(root string) error {
 	return shell(".", `
 		make -s build
 		mkdir "$1/new"
-		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$1/new/floor" ./internal/bench/floor
+		CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$1/new/" ./internal/bench/floor/...
 		gcc -O2 -Wall -static -o "$1/new/client" internal/bench/testdata/client.c
 		gcc -O2 -Wall -static -o "$1/new/launch" internal/bench/testdata/launch.c
 		cp bin/sendmail bin/mailq "$1"/new/* "$1"
