@@ -266,12 +266,16 @@ func (d *drain) whole(t *transaction) bool {
 // flight sends envelope and content at once (RFC 3030), and QUIT if it is the
 // last.
 func (d *drain) flight(ctx context.Context, t *transaction) *transaction {
+	text, err := d.c.load(t)
+	if err != nil {
+		return d.take(ctx)
+	}
 	if err := d.c.envelope(t, false); err != nil {
 		// It is in t and broken.
 		_ = d.c.giveUp(t, err)
 		return nil
 	}
-	if d.c.chunk(t) != nil {
+	if d.c.chunk(t, text) != nil {
 		return nil
 	}
 	next := d.take(ctx)

@@ -1,6 +1,7 @@
 package smtp
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 )
@@ -70,13 +71,28 @@ func (c *Client) content(t *transaction) error {
 	return c.contentWritten(t, err)
 }
 
+// load reads a message that is to go in one flight with its envelope before anything
+// of it is written: BDAT tells its size in front, and there are servers that take what
+// they have got for the whole when the connection ends within it.
+func (c *Client) load(t *transaction) ([]byte, error) {
+	var text bytes.Buffer
+	text.Grow(int(t.msg.Size()))
+	if err := copyContent(&text, t.msg, c.link.copyBuffer()); err != nil {
+		err = &Error{Stage: StageContent, Host: c.name, Err: err}
+		t.failOpen(RecipientResult{Err: err})
+		t.settle()
+		return nil, err
+	}
+	return text.Bytes(), nil
+}
+
 // chunk writes the message as one BDAT command (RFC 3030); it does not flush.
-func (c *Client) chunk(t *transaction) error {
+func (c *Client) chunk(t *transaction, text []byte) error {
 	t.chunked = true
-	line := fmt.Sprintf("BDAT %d LAST", t.msg.Size())
+	line := fmt.Sprintf("BDAT %d LAST", len(text))
 	err := c.link.writeLine(line, line)
 	if err == nil {
-		err = copyContent(c.link.w, t.msg, c.link.copyBuffer())
+		_, err = c.link.w.Write(text)
 	}
 	return c.contentWritten(t, err)
 }
@@ -94,9 +110,6 @@ func (c *Client) contentWritten(t *transaction, err error) error {
 	}
 	if !errors.Is(err, ErrMessage) {
 		return c.giveUp(t, c.stopped(StageContent, err))
-	}
-	if c.windowed { // what is in flight before it is none of its business
-		_ = c.collect(nil) // in the transactions and in broken
 	}
 	c.end(c.failure(StageContent, because(ErrDisconnected, errors.New("the connection was closed within a message"))))
 	return c.giveUp(t, &Error{Stage: StageContent, Host: c.name, Err: err})

@@ -52,11 +52,16 @@ func (d *drain) windowed(ctx context.Context, t *transaction) *transaction {
 		if !d.daring(t) || c.broken != nil {
 			break
 		}
+		text, err := c.load(t)
+		if err != nil {
+			t = d.take(ctx)
+			continue
+		}
 		if err := c.envelope(t, true); err != nil {
 			_ = c.giveUp(t, err) // the same error
 			return nil
 		}
-		if c.chunk(t) != nil {
+		if c.chunk(t, text) != nil {
 			return nil
 		}
 		flying = append(flying, t)
