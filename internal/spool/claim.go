@@ -20,6 +20,7 @@ type Claim struct {
 	ref   ref
 	torn  bool
 	ended bool
+	group *Group // nil: alone
 	// lapses is how often its owner had been late when it was sure of the claim.
 	lapses int
 }
@@ -179,15 +180,23 @@ func (c *Claim) Save(sync bool) error {
 	return nil
 }
 
-// Finish removes a message that is done with for every recipient.
+// Finish removes a message that is done with for every recipient. That is durable
+// when it returns, or when the claim's Group is synced.
 func (c *Claim) Finish() error {
 	if c.ended {
 		return nil
 	}
-	if err := c.s.fs.Remove(c.ref.name()); err != nil {
+	remove := c.s.fs.Remove
+	if c.group != nil {
+		remove = c.group.remove
+	}
+	if err := remove(c.ref.name()); err != nil {
 		return fmt.Errorf("spool: %w", err)
 	}
 	c.ended = true
+	if c.group != nil {
+		return nil
+	}
 	return c.s.syncDir(dirActive)
 }
 
