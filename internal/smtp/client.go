@@ -30,6 +30,7 @@ type Client struct {
 	windowed bool          // replies are not waited for at every full group
 	expected []expectation // whose they are, in a transaction
 	held     []*transaction
+	lull     func() // called before a reply is waited for; may be nil
 
 	resetText string // the answer to RSET in a window
 	closing   int    // code of the answer to QUIT

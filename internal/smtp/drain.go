@@ -23,6 +23,13 @@ type DrainOptions struct {
 	// leaves up to Window messages unknown. It begins after two successes, has at
 	// most 256 KiB under way, and ends for good at the first surprise.
 	Window int
+	// Told, if set, is called after done when no other outcome is at hand: before
+	// anything more is sent, and before more is waited for. So what is known of several
+	// messages at once can be kept at once, and nothing is sent before it is.
+	Told func()
+	// Waiting, if set, is called before the server is waited for, when all is sent that
+	// could be: there is time for what need not be done at once.
+	Waiting func()
 }
 
 // Drain transfers messages until next returns io.EOF, then quits. next is called
@@ -33,7 +40,7 @@ type DrainOptions struct {
 // The error is nil if the drain came to its end; ErrTransactionLimit if the
 // server takes no more on this connection; next's; or that of the connection.
 func (c *Client) Drain(ctx context.Context, o DrainOptions, next func(context.Context) (*Transaction, error), done func(*Transaction, Result)) error {
-	return c.drain(ctx, &drain{c: c, next: next, done: done, window: o.Window, quit: true})
+	return c.drain(ctx, &drain{c: c, next: next, done: done, told: o.Told, waiting: o.Waiting, window: o.Window, quit: true})
 }
 
 func (c *Client) drain(ctx context.Context, d *drain) error {
@@ -44,8 +51,11 @@ func (c *Client) drain(ctx context.Context, d *drain) error {
 	if err := c.introduce(); err != nil {
 		return err
 	}
+	c.lull = d.lull
 	d.run(ctx)
 	d.finish()
+	c.lull = nil
+	d.tell()
 	var e *Error
 	switch {
 	case d.err != nil:
@@ -70,7 +80,12 @@ type drain struct {
 	err       error  // why it ended early
 	said      bool   // QUIT is sent
 	successes int
+	told      func() // may be nil
+	fresh     bool   // done was called since
+	waiting   func() // may be nil
+
 	surprised bool
+	wasted    bool // a content was sent that nobody wanted
 }
 
 // job is a message and what is left of it.
@@ -140,6 +155,7 @@ func (d *drain) fetch(ctx context.Context) bool {
 		if d.enqueue(tx) {
 			return true
 		}
+		d.tell()
 	}
 	return false
 }
@@ -148,7 +164,7 @@ func (d *drain) fetch(ctx context.Context) bool {
 func (d *drain) enqueue(tx *Transaction) bool {
 	j := &job{tx: tx, env: tx.Envelope, msg: tx.Message, result: newResult(len(tx.Envelope.Recipients), 0)}
 	if err := checkEnvelope(&j.env); err != nil {
-		d.done(tx, *j.result)
+		d.report(j)
 		d.err = err
 		return false
 	}
@@ -161,7 +177,7 @@ func (d *drain) enqueue(tx *Transaction) bool {
 		if j.msg, j.env.EightBit, err = tx.Fit(d.c.ext); err != nil {
 			err = d.c.failure(StageMail, because(ErrMessage, err))
 			j.result.set(all, RecipientResult{Err: err})
-			d.done(tx, *j.result)
+			d.report(j)
 			return false
 		}
 	}
@@ -183,6 +199,28 @@ func (d *drain) again(j *job, t *transaction) {
 	t.again = nil
 }
 
+// report gives a message its outcome.
+func (d *drain) report(j *job) {
+	d.done(j.tx, *j.result)
+	d.fresh = true
+}
+
+// tell says that no other outcome is at hand.
+func (d *drain) tell() {
+	if d.fresh && d.told != nil {
+		d.fresh = false
+		d.told()
+	}
+}
+
+// lull is called before a wait.
+func (d *drain) lull() {
+	d.tell()
+	if d.waiting != nil {
+		d.waiting()
+	}
+}
+
 // settled takes note of the end of a transaction.
 func (d *drain) settled(j *job, t *transaction) {
 	if d.c.broken == nil && !d.said {
@@ -194,8 +232,9 @@ func (d *drain) settled(j *job, t *transaction) {
 	if t.mailErr != nil || (len(t.accepted) > 0) != t.result.Reply.Positive() {
 		d.surprised = true
 	}
+	d.learn(t)
 	if j.open--; j.open == 0 && len(j.groups) == 0 {
-		d.done(j.tx, *j.result)
+		d.report(j)
 	}
 }
 
@@ -203,6 +242,7 @@ func (d *drain) settled(j *job, t *transaction) {
 func (d *drain) run(ctx context.Context) {
 	t := d.take(ctx)
 	for t != nil {
+		d.tell()
 		switch {
 		case d.c.broken != nil:
 			d.c.lose(t, d.c.broken)
@@ -214,6 +254,7 @@ func (d *drain) run(ctx context.Context) {
 		case d.daring(t):
 			t = d.windowed(ctx, t)
 		case d.whole(t):
+			t.learn = d.windows()
 			t = d.flight(ctx, t)
 		default:
 			t.learn = d.windows() && d.c.resetText == ""
@@ -242,6 +283,7 @@ func (d *drain) deliver(ctx context.Context, t *transaction) *transaction {
 			}
 			// So is this one.
 			_ = d.c.collect(nil)
+			d.tell()
 			_ = d.c.afterOffer(next)
 			return next
 		}
@@ -255,35 +297,6 @@ func (d *drain) requeue(t *transaction) {
 	if len(t.again) > 0 {
 		d.again(t.job, t)
 	}
-}
-
-// whole reports whether t can go in one flight with its envelope: a last message
-// that is short enough to be wasted if nobody wants it.
-func (d *drain) whole(t *transaction) bool {
-	return d.single && d.quit && d.c.pipelining() && d.c.ext.Has("CHUNKING") && t.msg.Size() <= wholeLimit
-}
-
-// flight sends envelope and content at once (RFC 3030), and QUIT if it is the
-// last.
-func (d *drain) flight(ctx context.Context, t *transaction) *transaction {
-	text, err := d.c.load(t)
-	if err != nil {
-		return d.take(ctx)
-	}
-	if err := d.c.envelope(t, false); err != nil {
-		// It is in t and broken.
-		_ = d.c.giveUp(t, err)
-		return nil
-	}
-	if d.c.chunk(t, text) != nil {
-		return nil
-	}
-	next := d.take(ctx)
-	if next == nil {
-		d.sayQuit()
-	}
-	_ = d.c.collect(nil) // in t and broken
-	return next
 }
 
 // sayQuit puts QUIT into the flight.
@@ -301,6 +314,7 @@ func (d *drain) sayQuit() {
 // finish says goodbye and gives the messages that were not tried their outcome.
 func (d *drain) finish() {
 	c := d.c
+	d.tell()
 	if c.broken == nil && c.dirty && !d.quit {
 		// A failed RSET is found out by the next command.
 		_, _ = c.reset()
@@ -325,7 +339,7 @@ func (d *drain) finish() {
 			}
 		}
 		j.groups = nil
-		d.done(j.tx, *j.result)
+		d.report(j)
 	}
 	d.queue = nil
 }

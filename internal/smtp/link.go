@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -159,6 +160,23 @@ func (l *link) reply(d time.Duration, maxLine int) (Reply, error) {
 		}
 	}
 	return r, nil
+}
+
+// ready reports whether a reply is here as a whole, so that reading it takes no wait.
+func (l *link) ready() bool {
+	if l.err != nil {
+		return false
+	}
+	here, _ := l.r.Peek(l.r.Buffered())
+	for line := range bytes.Lines(here) {
+		if line[len(line)-1] != '\n' {
+			return false
+		}
+		if len(line) < 4 || line[3] != '-' { // the last one, or none of a reply
+			return true
+		}
+	}
+	return false
 }
 
 // idle reports a server that talked although it was not asked. A 421 that says

@@ -253,8 +253,8 @@ func load(n int) []*delivery {
 	return out
 }
 
-// drainInto sends them over m.
-func drainInto(t testing.TB, m *model, o smtp.DrainOptions, all []*delivery) error {
+// drainInto sends them over a model.
+func drainInto(t testing.TB, m net.Conn, o smtp.DrainOptions, all []*delivery) error {
 	t.Helper()
 	c, err := smtp.NewClient(t.Context(), m, smtp.Config{TLS: smtp.None, LocalName: "client.test"})
 	if err != nil {

@@ -19,7 +19,7 @@ func (c *Client) offer(t *transaction) error {
 }
 
 func (c *Client) writeOffer(t *transaction) error {
-	if err := c.envelope(t, false); err != nil {
+	if err := c.envelope(t); err != nil {
 		return err
 	}
 	if !c.pipelining() && len(t.accepted) == 0 {

@@ -55,20 +55,40 @@ func (c *Client) collect(until *transaction) error {
 		if until != nil && until.settled {
 			return nil
 		}
-		e := c.due()
-		r, err := c.read(e.stage, e.within)
-		if r.Code != 0 {
-			e.on(r)
-		}
-		if err != nil {
-			if r.Code == 0 && e.of != nil {
-				c.lose(e.of, err)
-			}
-			c.abandon(err, r.Code != 0)
+		if err := c.hear(); err != nil {
 			return err
 		}
 	}
 	return c.confirm()
+}
+
+// catchUp reads the replies that are here already. What breaks is in the
+// transactions and in broken.
+func (c *Client) catchUp() {
+	for len(c.expected) > 0 && c.link.ready() {
+		if c.hear() != nil {
+			return
+		}
+	}
+}
+
+// hear reads the next reply that is due.
+func (c *Client) hear() error {
+	if c.lull != nil && !c.link.ready() {
+		c.lull()
+	}
+	e := c.due()
+	r, err := c.read(e.stage, e.within)
+	if r.Code != 0 {
+		e.on(r)
+	}
+	if err != nil {
+		if r.Code == 0 && e.of != nil {
+			c.lose(e.of, err)
+		}
+		c.abandon(err, r.Code != 0)
+	}
+	return err
 }
 
 // abandon tells the transactions with replies due that none will come, and those

@@ -84,19 +84,23 @@ func (t *transaction) settle() {
 }
 
 // envelope writes MAIL and RCPT, in front of them RSET if the transaction before
-// was left open or reset is set. Without PIPELINING it stops after a refusal of
-// MAIL.
-func (c *Client) envelope(t *transaction, reset bool) error {
+// was left open. Without PIPELINING it stops after a refusal of MAIL.
+func (c *Client) envelope(t *transaction) error {
 	if t.learn = t.learn && !c.dirty; t.learn {
 		if err := c.say(t, StageReset, "RSET", func(r Reply) { t.reset = r }); err != nil {
 			return err
 		}
-	} else if reset || c.dirty {
-		if err := c.say(t, StageReset, "RSET", func(r Reply) { c.onReset(r) }); err != nil {
+	} else if c.dirty {
+		if err := c.say(t, StageReset, "RSET", c.onReset); err != nil {
 			return err
 		}
 		c.dirty = false
 	}
+	return c.addresses(t)
+}
+
+// addresses writes MAIL and RCPT.
+func (c *Client) addresses(t *transaction) error {
 	c.sent++
 	err := c.say(t, StageMail, t.mail, func(r Reply) { c.onMail(t, r) })
 	for n := 0; err == nil && n < len(t.who) && t.mailErr == nil; n++ {
@@ -110,6 +114,7 @@ func (c *Client) onReset(r Reply) {
 	switch {
 	case r.Positive() && !c.windowed:
 	case r.Positive() && c.resetText == r.String():
+		c.dirty = false
 		c.release()
 	case len(c.held) > 0 && r.Code != CodeServiceNotAvailable: // is it the answer to the content?
 		c.doubt()
@@ -148,6 +153,9 @@ func (c *Client) refuseRcpt(t *transaction, i int, r Reply) *Error {
 	e.Addr = t.env.Recipients[i].Address
 	return e
 }
+
+// overflows reports whether the server may say that these are too many.
+func (t *transaction) overflows() bool { return len(t.who) > 1 }
 
 // tooMany reports "too many recipients" (RFC 5321 4.5.3.1.10: 452, and 552 from
 // old servers); the rest belongs into another transaction.
