@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
@@ -31,7 +32,9 @@ type batch struct {
 	only   bool      // the queue is not asked
 	taken  int       // messages that the server took on this connection
 	cancel func()    // ends the connection
-	pen    *pen      // nil if what became of a message is written at once
+	pen    *pen      // nil if what became of a message is written without it
+	burst  []*parcel // whose outcomes came together, not written down yet
+	group  *spool.Group
 }
 
 // parcel is a claimed message under way.
@@ -50,7 +53,7 @@ type parcel struct {
 // for these only, unless they are so many that the rest had better go here too.
 func newBatch(l *lane, c *smtp.Client, first []*parcel) *batch {
 	b := &batch{l: l, first: first, only: len(first) > 0 && len(first) < maxAgain, others: c.HasNext(),
-		claims: make(map[*smtp.Transaction]*parcel)}
+		claims: make(map[*smtp.Transaction]*parcel), group: l.r.q.Spool.Group()}
 	if info, err := c.Info(); err == nil {
 		b.server, b.cipher = info.Relay(), info.Cipher()
 	}
@@ -73,7 +76,7 @@ func (b *batch) drain(soft, hard context.Context, c *smtp.Client) error {
 	hard, cancel := b.bounded(hard)
 	defer cancel()
 	defer b.close()
-	return c.Drain(hard, smtp.DrainOptions{Window: b.l.host.Window}, b.next(soft), b.done)
+	return c.Drain(hard, smtp.DrainOptions{Window: b.l.host.Window, Told: b.settleBurst, Waiting: b.group.Tidy}, b.next(soft), b.done)
 }
 
 // next gives the drain its next message. It ends when soft does.
@@ -86,6 +89,7 @@ func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transact
 			}
 			if len(p.who) == 0 { // nothing to send, but consequences to draw
 				b.settle(p)
+				b.settleBurst()
 				continue
 			}
 			t := b.transaction(p)
@@ -141,19 +145,37 @@ func (b *batch) transaction(p *parcel) *smtp.Transaction {
 	return t
 }
 
-// settle writes down what became of a message, or has it written. What fails is in
-// the log.
+// settle has it written down what became of a message. What fails is in the log.
 func (b *batch) settle(p *parcel) {
-	write := func() error { return b.l.settle(p.claim, p.who, p.outcomes) }
 	if b.pen != nil {
-		b.pen.write(write)
+		b.pen.write(func() error { return b.l.settle(p.claim, p.who, p.outcomes) })
 		return
 	}
-	_ = write()
+	b.burst = append(b.burst, p)
+}
+
+// settleBurst writes down what became of the messages whose answers came together, or
+// of the one there is without a window. Their removal is made durable at once, and
+// before anything more is sent, so that what is not written down is never more than
+// what can be in flight.
+func (b *batch) settleBurst() {
+	if len(b.burst) == 0 {
+		return
+	}
+	for _, p := range b.burst {
+		p.claim.Join(b.group)
+		_ = b.l.settle(p.claim, p.who, p.outcomes) // what fails is in the log
+	}
+	b.burst = nil
+	if err := b.group.Sync(); err != nil {
+		b.l.r.q.Relay.Log.Warning(fmt.Sprintf("%v; a power cut could bring back what was sent", err))
+	}
 }
 
 // finish waits until all is written down.
 func (b *batch) finish() {
+	b.settleBurst()
+	b.group.Tidy()
 	if b.pen != nil {
 		_ = b.pen.wait() // what fails is in the log
 	}

@@ -14,8 +14,9 @@ import (
 // settle writes down what became of a message for the recipients that go by this
 // smarthost, and hands it on if there are others. After the last one it does what
 // follows: the file goes, waits, or parks; the sender is told. All of it is durable
-// when it returns. What fails is in the log; the error is only that the server has
-// the message, and that this could not be written in any way.
+// when it returns, save a removal that the claim's group has to sync. What fails is in
+// the log; the error is only that the server has the message, and that this could not
+// be written in any way.
 func (l *lane) settle(c *spool.Claim, who []int, outcomes []Outcome) (lost error) {
 	r, s := l.r, c.State
 	q := r.q
