@@ -58,7 +58,7 @@ type Result struct {
 // and names at this host. A name without an alias gets the domain and stays. The
 // error is that of Table.
 func (x *Expander) Expand(given []headers.Address) (Result, error) {
-	r := &run{x: x, state: make(map[string]progress), seen: make(map[string]bool, len(given))}
+	r := &run{x: x, state: make(map[string]progress), seen: headers.NewSet(len(given))}
 	r.result.Recipients = make([]Recipient, 0, len(given))
 	for _, a := range given {
 		if err := r.load(a); err != nil {
@@ -72,7 +72,7 @@ func (x *Expander) Expand(given []headers.Address) (Result, error) {
 
 // Check says all that is wrong with the table and the lists it includes.
 func (x *Expander) Check(t *Table) []*Error {
-	r := &run{x: x, table: t, state: make(map[string]progress), seen: make(map[string]bool)}
+	r := &run{x: x, table: t, state: make(map[string]progress), seen: &headers.Set{}}
 	r.result.Failed = slices.Clone(t.faults)
 	for _, key := range t.order {
 		e := t.entries[key]
@@ -123,7 +123,7 @@ type run struct {
 	x      *Expander
 	table  *Table
 	state  map[string]progress // by key of the entry
-	seen   map[string]bool     // by key of the address
+	seen   *headers.Set
 	origin headers.Address
 	quiet  bool // for owner-NAME: no step, no owner of its own
 	result Result
@@ -241,10 +241,8 @@ func (r *run) target(t Target, from place) {
 // add notes a recipient, once.
 func (r *run) add(a headers.Address, from place) {
 	a = r.x.qualified(a)
-	if key := a.Key(); r.seen[key] {
+	if !r.seen.Add(a) {
 		return
-	} else {
-		r.seen[key] = true
 	}
 	one := Recipient{Address: a, Owner: from.owner}
 	if len(from.path) > 0 {
@@ -279,7 +277,7 @@ func (r *run) owner(e *entry) (headers.Address, bool) {
 		return headers.Address{}, false
 	}
 	name := headers.Address{Local: prefix + e.name}
-	sub := &run{x: r.x, table: r.table, state: make(map[string]progress), seen: make(map[string]bool), quiet: true}
+	sub := &run{x: r.x, table: r.table, state: make(map[string]progress), seen: &headers.Set{}, quiet: true}
 	sub.name(name, key, place{})
 	if len(sub.result.Recipients) == 1 {
 		return sub.result.Recipients[0].Address, true

@@ -39,11 +39,7 @@ func (a Address) String() string {
 // mustQuote reports a local part with characters that are not atext or dots.
 func mustQuote(local string) bool {
 	for i := range len(local) {
-		c := local[i]
-		if c >= 0x80 || c == '.' || isAlnum(c) {
-			continue
-		}
-		if strings.IndexByte("!#$%&'*+-/=?^_`{|}~", c) < 0 {
+		if c := local[i]; c < 0x80 && c != '.' && !isAtext(c) {
 			return true
 		}
 	}

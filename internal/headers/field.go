@@ -10,8 +10,9 @@ import (
 // Field is one header field in wire form: name, colon, value with its folding,
 // and CRLF at the end of each line.
 type Field struct {
-	raw  []byte
-	name int // octets of the name
+	raw   []byte
+	name  int  // octets of the name
+	whole bool // its list was read, and no name in it is without a domain
 }
 
 // newField takes the lines of a field, which end with CRLF.

@@ -137,6 +137,9 @@ func FuzzParseList(f *testing.F) {
 		f.Add(test.in)
 	}
 	f.Fuzz(func(t *testing.T, in string) {
+		for at := range in {
+			checkPlainItem(t, in[at:])
+		}
 		for _, domain := range []string{"client.example", ""} {
 			addrs, bad := ParseList(in, domain)
 			for _, a := range addrs {

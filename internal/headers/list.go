@@ -12,13 +12,24 @@ import (
 // neither.
 func ParseList(value, domain string) (addrs []Address, bad []*BadAddress) {
 	p := parseList(value, domain)
-	if len(p.found) > 0 {
-		addrs = make([]Address, len(p.found))
+	return p.addresses(), p.bad
+}
+
+// addresses are those that were found; nil for none.
+func (p *listParser) addresses() []Address {
+	if len(p.found) == 0 {
+		return nil
 	}
-	for i, f := range p.found {
-		addrs[i] = f.Address
+	addrs := make([]Address, len(p.found))
+	for i := range p.found {
+		addrs[i] = p.found[i].Address
 	}
-	return addrs, p.bad
+	return addrs
+}
+
+// anyBare reports a name that a domain can be added to.
+func (p *listParser) anyBare() bool {
+	return slices.ContainsFunc(p.found, func(f found) bool { return f.bare })
 }
 
 // found is an address and where it stands.
@@ -50,7 +61,19 @@ func parseList(value, domain string) *listParser {
 	p.found = make([]found, 0, min(strings.Count(value, ",")+1, 1000))
 	var item []token
 	angle := false
-	for t := range tokenize(value) {
+	for at := 0; ; {
+		if len(item) == 0 && !angle {
+			if f, end := plainItem(value, at); end > at {
+				p.found = append(p.found, f)
+				at = end
+				continue
+			}
+		}
+		t, ok := cutToken(value, at)
+		if !ok {
+			break
+		}
+		at = t.to
 		switch {
 		case t.kind == '<':
 			angle = true

@@ -1,6 +1,7 @@
 package headers
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -152,5 +153,93 @@ func TestParseListLarge(t *testing.T) {
 		if d := time.Since(start); d > 10*time.Second {
 			t.Errorf("%q: %v", part, d)
 		}
+	}
+}
+
+// What plainItem takes, tokens give too; what it must leave to them it leaves.
+func TestPlainItem(t *testing.T) {
+	for _, test := range []struct {
+		why, in, want string
+		end           int
+	}{
+		{"the last one", "a@x", "a@x", 3},
+		{"one of many, folded", "\r\n\t a.b+c@x-y.z_1 \r\n ,b@x", "a.b+c@x-y.z_1", 22},
+		{"a semicolon", "a@x;", "a@x", 4},
+		{"all that an atom may have", "!#$%&'*+-/=?^_`{|}~@x", "!#$%&'*+-/=?^_`{|}~@x", 21},
+		{"a path with a domain", "/a@x", "/a@x", 4},
+		{"a comment", "a@x (b)", "", 0},
+		{"a comment in front", "(b)a@x", "", 0},
+		{"two words", "a@x b@x", "", 0},
+		{"a name", "A <a@x>", "", 0},
+		{"a bare name", "a", "", 0},
+		{"a quote", `"a"@x`, "", 0},
+		{"an escape", `\a@x`, "", 0},
+		{"UTF-8", "ü@x", "", 0},
+		{"UTF-8 in the domain", "a@ü", "", 0},
+		{"a literal", "a@[1.2.3.4]", "", 0},
+		{"two at", "a@b@c", "", 0},
+		{"a blank in front of the at", "a @x", "", 0},
+		{"no name", "@x", "", 0},
+		{"no domain", "a@", "", 0},
+		{"a dot at the end, which is dropped", "a@x.", "", 0},
+		{"the same before a comma", "a@x.,", "", 0},
+		{"a dot in front", "a@.x", "", 0},
+		{"two dots", "a@x..y", "", 0},
+		{"a colon", "a@x:", "", 0},
+		{"a control character", "a\x01@x", "", 0},
+		{"as long as can be", strings.Repeat("a", 996) + "@x", strings.Repeat("a", 996) + "@x", 998},
+		{"too long", strings.Repeat("a", 997) + "@x", "", 0},
+		{"nothing", " ", "", 0},
+	} {
+		f, end := plainItem(test.in, 0)
+		if end != test.end || end > 0 && f.String() != test.want {
+			t.Errorf("%s: got %q, %d", test.why, f, end)
+		}
+		checkPlainItem(t, test.in)
+	}
+}
+
+// checkPlainItem holds what plainItem says against what tokens say.
+func checkPlainItem(t *testing.T, in string) {
+	t.Helper()
+	got, end := plainItem(in, 0)
+	if end == 0 {
+		return
+	}
+	p := &listParser{value: in[:end]}
+	var item []token
+	for at := 0; ; {
+		next, ok := cutToken(p.value, at)
+		if !ok {
+			break
+		}
+		item, at = append(item, next), next.to
+	}
+	if last := item[len(item)-1].kind; last == ',' || last == ';' {
+		item = item[:len(item)-1]
+	}
+	p.item(item)
+	if len(p.bad) > 0 || len(p.found) != 1 || p.found[0] != got {
+		t.Fatalf("%q: tokens give %v, %v, not %v", p.value, p.found, p.bad, got)
+	}
+}
+
+// A thousand addresses cost a few allocations, however many there are, to read
+// and to complete, and are read once.
+func TestManyRecipientsAllocate(t *testing.T) {
+	var in strings.Builder
+	in.WriteString("From: a@x\nTo: user0@bench.test")
+	for i := 1; i < 1000; i++ {
+		fmt.Fprintf(&in, ",\n user%d@bench.test", i)
+	}
+	in.WriteString("\n\n")
+	if n := testing.AllocsPerRun(10, func() {
+		b, _, err := Read(strings.NewReader(in.String()), DefaultLimit)
+		if err != nil || len(b.Recipients("").Addresses) != 1000 {
+			t.Fatal(err)
+		}
+		b.Complete(submission())
+	}); n > 45 {
+		t.Errorf("%v allocations", n)
 	}
 }

@@ -12,7 +12,7 @@ func (f Field) isAddressField() bool {
 // qualify adds "@domain" behind bare local names, and touches nothing else: what
 // is bad, and words without a comma between them, which may be a name, stay.
 func qualify(f Field, domain string) (Field, bool) {
-	if domain == "" || !f.isAddressField() {
+	if domain == "" || f.whole || !f.isAddressField() {
 		return f, false
 	}
 	value := f.Value()

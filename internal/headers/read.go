@@ -175,6 +175,9 @@ func (in *reader) take() error {
 		if in.size += len(p); in.size > in.limit {
 			return ErrTooLarge
 		}
+		if room := len(p) + 1; cap(in.raw)-len(in.raw) < room { // for a CR; twice as much as there is, for a list of thousands
+			in.raw = slices.Grow(in.raw, len(in.raw)+room)
+		}
 		in.raw = append(in.raw, p...)
 		if err == nil || err == io.EOF {
 			break

@@ -18,13 +18,14 @@ func (b *Block) Recipients(domain string) Recipients {
 		names = []string{"Resent-To", "Resent-Cc", "Resent-Bcc"}
 	}
 	var lists [][]Address
-	for _, f := range b.fields {
+	for i, f := range b.fields {
 		if !f.isAny(names) {
 			continue
 		}
-		addrs, bad := ParseList(f.Value(), domain)
-		lists = append(lists, addrs)
-		r.Bad = append(r.Bad, bad...)
+		p := parseList(f.Value(), domain)
+		lists = append(lists, p.addresses())
+		r.Bad = append(r.Bad, p.bad...)
+		b.fields[i].whole = !p.anyBare()
 	}
 	r.Addresses = Merge(lists...)
 	return r
@@ -46,11 +47,10 @@ func Merge(lists ...[]Address) []Address {
 		n += len(list)
 	}
 	all := make([]Address, 0, n)
-	seen := make(map[Address]bool, n)
+	seen := NewSet(n)
 	for _, list := range lists {
 		for _, a := range list {
-			if key := a.normal(); !seen[key] {
-				seen[key] = true
+			if seen.Add(a) {
 				all = append(all, a)
 			}
 		}

@@ -119,6 +119,15 @@ func isHostname(s string) bool {
 	return true
 }
 
+// isAtext reports what an atom may have (RFC 5322 3.2.3), of ASCII.
+func isAtext(c byte) bool {
+	switch c {
+	case '!', '#', '$', '%', '&', '\'', '*', '+', '-', '/', '=', '?', '^', '_', '`', '{', '|', '}', '~':
+		return true
+	}
+	return isAlnum(c)
+}
+
 func isAlnum(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }

@@ -1,9 +1,6 @@
 package headers
 
-import (
-	"iter"
-	"strings"
-)
+import "strings"
 
 // tokenKind tells tokens apart; specials are their own kind.
 type tokenKind byte
@@ -28,32 +25,28 @@ type token struct {
 	apart    bool   // a blank or comment is in front of it
 }
 
-// tokenize cuts a value (RFC 5322 3.2) into tokens. It never fails and checks no
-// characters: in a name, which nobody reads, all are welcome.
-func tokenize(s string) iter.Seq[token] {
-	return func(yield func(token) bool) {
-		apart := false
-		for i := 0; i < len(s); {
-			switch s[i] {
-			case ' ', '\t', '\r', '\n':
-				i++
-				apart = true
-				continue
-			case '(':
-				i = commentEnd(s, i)
-				apart = true
-				continue
-			}
-			t := nextToken(s, i)
-			t.apart = apart
-			if !yield(t) {
-				return
-			}
-			apart = false
-			i = t.to
+// cutToken is the first token of s from i on (RFC 5322 3.2), and false if there is
+// none. It never fails and checks no characters: in a name, which nobody reads, all
+// are welcome.
+func cutToken(s string, i int) (t token, ok bool) {
+	from := i
+	for i < len(s) {
+		switch {
+		case isSpace(s[i]):
+			i++
+		case s[i] == '(':
+			i = commentEnd(s, i)
+		default:
+			t = nextToken(s, i)
+			t.apart = i > from
+			return t, true
 		}
 	}
+	return token{}, false
 }
+
+// isSpace reports a blank or a part of a fold.
+func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
 
 // commentEnd is the place behind the comment at s[i]; one that is not closed
 // ends with the value.
