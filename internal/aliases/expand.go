@@ -141,7 +141,10 @@ type place struct {
 func (p place) entry() *entry { return p.path[len(p.path)-1] }
 
 func (r *run) load(a headers.Address) (err error) {
-	if local, _ := r.x.local(a); !local || r.table != nil || r.x.Table == nil {
+	if r.table != nil || r.x.Table == nil {
+		return nil
+	}
+	if local, _ := r.x.local(a); !local {
 		return nil
 	}
 	r.table, err = r.x.Table()
@@ -150,8 +153,12 @@ func (r *run) load(a headers.Address) (err error) {
 
 // address takes an address that the caller or an alias names.
 func (r *run) address(a headers.Address, from place) {
+	if r.table == nil {
+		r.add(a, from)
+		return
+	}
 	local, star := r.x.local(a)
-	if !local || r.table == nil {
+	if !local {
 		r.add(a, from)
 		return
 	}

@@ -171,8 +171,11 @@ func envelopes(to []aliases.Recipient, wishes func(named headers.Address) (notif
 // orcpt is what the caller named in the form of RFC 3461 4.2; "" if no alias
 // stood for it, or if it is not in ASCII, which the form cannot carry.
 func orcpt(a headers.Address) string {
+	if a == (headers.Address{}) {
+		return ""
+	}
 	text := a.String()
-	if a == (headers.Address{}) || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
+	if strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r > '~' }) {
 		return ""
 	}
 	return "rfc822;" + text

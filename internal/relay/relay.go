@@ -2,8 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -105,9 +103,11 @@ func (r *Relay) deliver(ctx context.Context, g Group, env Envelope, msg *message
 		result, err = smtp.SendTransaction(ctx, r.SMTP(g.Host), t, opened)
 	}
 	delay := r.Now().Sub(begin)
-	for n, o := range outcomesOf(given, place, t.Envelope.Recipients, result, err) {
+	said := told{given: given, place: place, wire: t.Envelope.Recipients, result: result, err: err}
+	for n, i := range g.Who {
+		o := said.outcome(n)
 		o.Relay, o.TLS, o.Delay = server, cipher, delay
-		outcomes[g.Who[n]] = o
+		outcomes[i] = o
 	}
 }
 
@@ -119,24 +119,6 @@ func (g Group) of(all []smtp.Recipient) []smtp.Recipient {
 	list := make([]smtp.Recipient, len(g.Who))
 	for n, i := range g.Who {
 		list[n] = all[i]
-	}
-	return list
-}
-
-// outcomesOf are the outcomes of the given recipients, whose places on the wire
-// are in place; err is for those without a result.
-func outcomesOf(given []smtp.Recipient, place []int, wire []smtp.Recipient, result smtp.Result, err error) []Outcome {
-	list := make([]Outcome, len(given))
-	for i, to := range given {
-		one := smtp.RecipientResult{Err: err}
-		if i < len(place) && place[i] < len(result.Recipients) {
-			one = result.Recipients[place[i]]
-		}
-		list[i] = outcomeOf(to.Address, one)
-		list[i].Original = to.Original
-		if i < len(place) && wire[place[i]].Address != to.Address {
-			list[i].Went = wire[place[i]].Address
-		}
 	}
 	return list
 }
@@ -229,119 +211,4 @@ func (d *delivery) close() {
 // would, and gives the client to look at; the caller closes it.
 func (r *Relay) Check(ctx context.Context, h *config.Smarthost) (*smtp.Client, error) {
 	return smtp.Dial(ctx, r.SMTP(h))
-}
-
-// OfConnection reports a failure that is not about the message: whatever was
-// said, another message would fare no better, and this one may fare well once it
-// is mended.
-func (o Outcome) OfConnection() bool {
-	var e *smtp.Error
-	if !errors.As(o.Err, &e) {
-		return false
-	}
-	switch e.Stage {
-	case smtp.StageResolve, smtp.StageConnect, smtp.StageGreeting, smtp.StageHello, smtp.StageTLS, smtp.StageAuth:
-		return true
-	}
-	return e.Code == smtp.CodeAccessDenied // a login is wanted
-}
-
-// Status is what became of a message for one recipient.
-type Status int
-
-const (
-	Sent     Status = iota // the smarthost took responsibility
-	Failed                 // it refused for good
-	Deferred               // not now; trying again can help
-	Unknown                // its last answer was lost: perhaps delivered
-	Queued                 // it is in the spool
-)
-
-func (s Status) String() string {
-	switch s {
-	case Sent:
-		return "sent"
-	case Failed:
-		return "failed"
-	case Deferred:
-		return "deferred"
-	case Queued:
-		return "queued"
-	}
-	return "unknown"
-}
-
-// word is what mail logs call it.
-func (s Status) word() string {
-	if s == Failed {
-		return "bounced"
-	}
-	return s.String()
-}
-
-// Outcome is what became of a message for one recipient.
-type Outcome struct {
-	Recipient string
-	Went      string // the address on the wire, if it is another
-	Original  string // ORCPT, "rfc822;" and what the caller named; may be ""
-	Status    Status
-	Code      int    // of the reply that decided, 0 if there was none
-	Enhanced  string // "5.1.1", "" if the server gave none
-	Text      string // the reply, or what went wrong, on one line
-	Relay     string // "host[ip]:port", "" if there was no connection
-	TLS       string // version and cipher
-	Delay     time.Duration
-	Err       error // nil if Sent
-}
-
-// named is what the caller named, if that is not the recipient itself.
-func (o Outcome) named() string {
-	kind, address, _ := strings.Cut(o.Original, ";")
-	if !strings.EqualFold(kind, "rfc822") || address == o.Recipient {
-		return ""
-	}
-	return address
-}
-
-// DSN is the enhanced status code, or the class alone where the server said
-// nothing (RFC 3463 2).
-func (o Outcome) DSN() string {
-	switch {
-	case o.Enhanced != "":
-		return o.Enhanced
-	case o.Status == Sent:
-		return "2.0.0"
-	case o.Status == Failed:
-		return "5.0.0"
-	}
-	return "4.0.0"
-}
-
-func outcomeOf(address string, r smtp.RecipientResult) Outcome {
-	o := Outcome{Recipient: address, Err: r.Err}
-	if r.Err == nil {
-		o.Code, o.Enhanced, o.Text = r.Reply.Code, r.Reply.Enhanced.String(), r.Reply.String()
-		return o
-	}
-	o.Text = r.Err.Error()
-	var e *smtp.Error
-	if errors.As(r.Err, &e) {
-		o.Code, o.Enhanced = max(e.Code, 0), e.Enhanced.String()
-		o.Text = e.Said()
-		if e.Code <= 0 && e.Stage != smtp.StageMail && e.Stage != smtp.StageRcpt {
-			o.Text = string(e.Stage) + ": " + o.Text
-		}
-		if (e.Stage == smtp.StageConnect || e.Stage == smtp.StageResolve) && e.Host != "" { // there is no relay to name
-			o.Text = e.Host + ": " + o.Text
-		}
-	}
-	switch {
-	case r.Fate == smtp.Unknown:
-		o.Status = Unknown
-	case smtp.Temporary(r.Err):
-		o.Status = Deferred
-	default:
-		o.Status = Failed
-	}
-	return o
 }

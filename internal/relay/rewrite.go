@@ -99,10 +99,17 @@ func (w wanted) envelopeSender() (string, string) {
 }
 
 // recipients are those of the wire, each once, and for each of the given ones its
-// place among them.
+// place among them. The given ones are each once.
 func (w wanted) recipients(given []smtp.Recipient) (wire []smtp.Recipient, place []int) {
+	place = make([]int, 0, len(given))
+	if w.h.RedirectTo == "" && !w.h.RewriteTo && len(w.h.RcptOptions) == 0 {
+		for i := range given {
+			place = append(place, i)
+		}
+		return given, place
+	}
 	seen := make(map[string]int, len(given))
-	wire, place = make([]smtp.Recipient, 0, len(given)), make([]int, 0, len(given))
+	wire = make([]smtp.Recipient, 0, len(given))
 	for _, to := range given {
 		if address, rule := w.recipient(to.Address); rule != "" {
 			if to.Original == "" && !smtp.NeedsUTF8(to.Address) {

@@ -21,16 +21,24 @@ type Group struct {
 // later, so that it is the same in each run of the queue.
 func (r *Relay) Groups(sender string, recipients []smtp.Recipient) []Group {
 	var found []Group
-	by := make(map[*config.Smarthost][]int)
+	chosen := make([]*config.Smarthost, len(recipients))
+	many := make(map[*config.Smarthost]int)
 	sender = Matched(sender)
 	for i, to := range recipients {
-		h := r.Config.Choose(sender, Matched(to.Address))
-		by[h] = append(by[h], i)
+		chosen[i] = r.Config.Choose(sender, Matched(to.Address))
+		many[chosen[i]]++
 	}
 	for _, h := range slices.Concat(r.Config.Smarthosts, []*config.Smarthost{nil}) {
-		if who := by[h]; who != nil {
-			found = append(found, Group{Host: h, Who: who})
+		if many[h] == 0 {
+			continue
 		}
+		g := Group{Host: h, Who: make([]int, 0, many[h])}
+		for i := range chosen {
+			if chosen[i] == h {
+				g.Who = append(g.Who, i)
+			}
+		}
+		found = append(found, g)
 	}
 	return found
 }

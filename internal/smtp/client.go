@@ -29,6 +29,7 @@ type Client struct {
 	pending  int           // replies that are still to come
 	windowed bool          // replies are not waited for at every full group
 	expected []expectation // whose they are, in a transaction
+	room     []expectation // empty, for the next of these
 	held     []*transaction
 	lull     func() // called before a reply is waited for; may be nil
 

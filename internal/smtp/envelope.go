@@ -43,8 +43,9 @@ func RecipientsOf(addresses ...string) []Recipient {
 	return list
 }
 
-// mailLine is the MAIL command for a message of size octets.
-func (c *Client) mailLine(e *Envelope, size int64) (string, error) {
+// mailLine is the MAIL command for a message of size octets to some of the
+// recipients.
+func (c *Client) mailLine(e *Envelope, who []int, size int64) (string, error) {
 	sender, err := c.path(StageMail, e.Sender)
 	if err != nil {
 		return "", err
@@ -63,7 +64,7 @@ func (c *Client) mailLine(e *Envelope, size int64) (string, error) {
 		}
 		line += " BODY=8BITMIME"
 	}
-	if c.needsUTF8(e) {
+	if e.needsUTF8(who) {
 		if !c.ext.Has("SMTPUTF8") {
 			return "", c.noUTF8(StageMail)
 		}
@@ -183,16 +184,15 @@ func extensionOf(parameter string) string {
 	return parameter
 }
 
-// needsUTF8 reports whether an address needs SMTPUTF8. A domain alone does not:
-// it has an A-label form that every server takes (RFC 6531 3.2).
-func (c *Client) needsUTF8(e *Envelope) bool {
-	if e.UTF8 || !isASCII(localPart(e.Sender)) {
-		return true
-	}
-	return slices.ContainsFunc(e.Recipients, func(r Recipient) bool { return !isASCII(localPart(r.Address)) })
+// needsUTF8 reports whether a transaction for some of the recipients needs
+// SMTPUTF8.
+func (e *Envelope) needsUTF8(who []int) bool {
+	return e.UTF8 || NeedsUTF8(e.Sender) ||
+		slices.ContainsFunc(who, func(i int) bool { return NeedsUTF8(e.Recipients[i].Address) })
 }
 
-// NeedsUTF8 reports whether the address can be sent with SMTPUTF8 only.
+// NeedsUTF8 reports whether the address can be sent with SMTPUTF8 only. A domain
+// alone does not: it has an A-label form that every server takes (RFC 6531 3.2).
 func NeedsUTF8(address string) bool { return !isASCII(localPart(address)) }
 
 // localPart is what is in front of the last @.
@@ -208,8 +208,8 @@ func localPart(address string) string {
 // command is refused: controls, blanks and angle brackets outside of a quoted
 // local part (RFC 5321 4.1.2).
 func (c *Client) path(stage Stage, address string) (string, error) {
-	if address == "" {
-		return "", nil
+	if len(address) <= 998 && simple(address) { // also ""
+		return address, nil
 	}
 	if len(address) > 998 || !utf8.ValidString(address) || !sound(address) {
 		return "", c.invalid(stage, address, "an address that cannot be sent")
@@ -223,6 +223,16 @@ func (c *Client) path(stage Stage, address string) (string, error) {
 		return "", &Error{Stage: stage, Addr: address, Host: c.name, Err: because(ErrInvalid, errors.New("a domain that is no domain"))}
 	}
 	return local + "@" + domain, nil
+}
+
+// simple reports an address of printable ASCII without what has a meaning.
+func simple(address string) bool {
+	for i := range len(address) {
+		if c := address[i]; c <= ' ' || c > '~' || c == '<' || c == '>' || c == '"' {
+			return false
+		}
+	}
+	return true
 }
 
 // sound reports whether an address can stand in angle brackets.

@@ -37,7 +37,7 @@ func parseExtensions(lines []string) Extensions {
 }
 
 func (e Extensions) find(name string) int {
-	return slices.IndexFunc(e.list, func(x extension) bool { return strings.EqualFold(x.name, name) })
+	return slices.IndexFunc(e.list, func(x extension) bool { return len(x.name) == len(name) && strings.EqualFold(x.name, name) })
 }
 
 // Get returns the parameters of an extension and whether it is offered. Names

@@ -24,6 +24,7 @@ type link struct {
 	ctx     context.Context
 	start   time.Time // of the first wait
 	copying []byte    // for content, once there is some
+	last    said
 }
 
 // readBuffer and writeBuffer are in octets. What is written waits in the buffer
@@ -147,14 +148,18 @@ func (l *link) reply(d time.Duration, maxLine int) (Reply, error) {
 			return Reply{}, l.fail(err)
 		}
 	}
-	r, err := readReply(l.r, maxLine, l.heard)
+	last := &l.last
+	if len(l.hidden) > 0 { // these lines are changed below
+		last = &said{}
+	}
+	r, err := readReply(l.r, maxLine, last, l.heard)
 	if err != nil {
 		if len(l.hidden) > 0 && errors.Is(err, errSyntax) {
 			err = because(errSyntax, errors.New(l.hide(err.Error())))
 		}
 		return Reply{}, l.fail(err)
 	}
-	if r.Code != CodeAuthContinue { // what goes on is for the mechanism
+	if len(l.hidden) > 0 && r.Code != CodeAuthContinue { // what goes on is for the mechanism
 		for i := range r.Lines {
 			r.Lines[i] = l.hide(r.Lines[i])
 		}
@@ -185,7 +190,7 @@ func (l *link) idle() (farewell Reply, err error) {
 	if l.err != nil || l.r.Buffered() == 0 {
 		return Reply{}, l.err
 	}
-	r, err := readReply(l.r, maxReplyLine, l.heard)
+	r, err := readReply(l.r, maxReplyLine, &l.last, l.heard)
 	if err != nil {
 		return Reply{}, l.fail(err)
 	}
@@ -252,6 +257,6 @@ func (l *link) lastReply() (Reply, bool) {
 	if l.r.Buffered() == 0 && l.arm(lastWords) != nil {
 		return Reply{}, false
 	}
-	r, err := readReply(l.r, maxReplyLine, l.heard)
+	r, err := readReply(l.r, maxReplyLine, &l.last, l.heard)
 	return r, err == nil
 }

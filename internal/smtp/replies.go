@@ -32,7 +32,15 @@ func (c *Client) say(t *transaction, stage Stage, line string, on func(Reply)) e
 
 func (c *Client) pipelining() bool { return c.ext.Has("PIPELINING") }
 
-func (c *Client) await(e expectation) { c.expected = append(c.expected, e) }
+func (c *Client) await(e expectation) {
+	if len(c.expected) == 0 {
+		c.expected = c.room
+	}
+	c.expected = append(c.expected, e)
+	if cap(c.expected) > cap(c.room) {
+		c.room = c.expected[:0]
+	}
+}
 
 // due takes the first of the expectations.
 func (c *Client) due() expectation {
@@ -97,7 +105,7 @@ func (c *Client) hear() error {
 func (c *Client) abandon(err error, farewell bool) {
 	c.release()
 	due := c.expected
-	c.expected = nil
+	c.expected, c.room = nil, nil
 	for _, e := range due {
 		if e.of == nil {
 			continue

@@ -21,7 +21,7 @@ const (
 type Reply struct {
 	Code     int      // 200 … 599
 	Enhanced Enhanced // zero if the server gave none
-	Lines    []string // text of each line, without code and enhanced code
+	Lines    []string // text of each line, without code and enhanced code; not to be changed
 }
 
 // Text is the lines joined with LF, each without blanks around it.
@@ -107,10 +107,17 @@ func isPrintableASCII(s string) bool {
 // errSyntax is the cause of an *Error for what is no reply.
 var errSyntax = errors.New("not an SMTP reply")
 
+// said is the last reply of one line: most servers say the same about each of a
+// thousand recipients, which need not be read a thousand times.
+type said struct {
+	line  []byte
+	reply Reply
+}
+
 // readReply reads one reply of lines of at most maxLine octets. Its errors are
 // those of r, io.ErrUnexpectedEOF for an end within the reply, and errors that
 // wrap errSyntax.
-func readReply(r *bufio.Reader, maxLine int, each func(line []byte)) (Reply, error) {
+func readReply(r *bufio.Reader, maxLine int, last *said, each func(line []byte)) (Reply, error) {
 	var reply Reply
 	total := 0
 	for {
@@ -123,6 +130,9 @@ func readReply(r *bufio.Reader, maxLine int, each func(line []byte)) (Reply, err
 		}
 		if each != nil {
 			each(line)
+		}
+		if total == 0 && last.reply.Code != 0 && bytes.Equal(line, last.line) {
+			return last.reply, nil
 		}
 		if total += len(line) + 2; total > maxReply {
 			return Reply{}, fmt.Errorf("%w: longer than %d octets", errSyntax, maxReply)
@@ -137,6 +147,9 @@ func readReply(r *bufio.Reader, maxLine int, each func(line []byte)) (Reply, err
 		reply.Code = code
 		reply.add(text)
 		if !more {
+			if len(reply.Lines) == 1 {
+				last.line, last.reply = append(last.line[:0], line...), reply
+			}
 			return reply, nil
 		}
 	}

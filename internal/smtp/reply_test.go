@@ -61,7 +61,7 @@ func TestReadReply(t *testing.T) {
 	} {
 		t.Run(test.row, func(t *testing.T) {
 			for name, r := range splits(test.in) {
-				got, err := readReply(bufio.NewReaderSize(r, readBuffer), maxReplyLine, nil)
+				got, err := readReply(bufio.NewReaderSize(r, readBuffer), maxReplyLine, &said{}, nil)
 				if !errors.Is(err, test.err) || test.err == nil && err != nil {
 					t.Fatalf("%s: %v, want %v", name, err, test.err)
 				}
@@ -144,8 +144,8 @@ func FuzzReply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		whole := bufio.NewReaderSize(bytes.NewReader(in), readBuffer)
-		r, err := readReply(whole, maxReplyLine, nil)
-		slow, slowErr := readReply(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(in))), maxReplyLine, nil)
+		r, err := readReply(whole, maxReplyLine, &said{}, nil)
+		slow, slowErr := readReply(bufio.NewReader(iotest.OneByteReader(bytes.NewReader(in))), maxReplyLine, &said{}, nil)
 		if fmt.Sprint(r, err) != fmt.Sprint(slow, slowErr) {
 			t.Fatalf("%v, %v; slowly %v, %v", r, err, slow, slowErr)
 		}

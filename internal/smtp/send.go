@@ -81,7 +81,7 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 	if err := checkEnvelope(&t.Envelope); err != nil {
 		return Result{}, err
 	}
-	out := newResult(len(t.Envelope.Recipients), 0)
+	out := &Result{}
 	left := make([]int, len(t.Envelope.Recipients))
 	for i := range left {
 		left[i] = i
@@ -91,6 +91,9 @@ func SendTransaction(ctx context.Context, cfg Config, t *Transaction, opened fun
 		c, err := dialAfter(ctx, cfg, refusing)
 		if err != nil {
 			if refusing == nil { // else what that one said tells more
+				if out.Recipients == nil {
+					out = newResult(len(left), 0)
+				}
 				out.set(left, RecipientResult{Err: err})
 			}
 			break
@@ -139,8 +142,14 @@ func dialAfter(ctx context.Context, cfg Config, refusing *Client) (*Client, erro
 // that deserve another connection: there are any only if this one took some.
 func merge(out *Result, part []int, r Result) (left []int) {
 	taken := 0
+	whole := len(out.Recipients) <= len(part) // as nearly always
+	if whole {
+		out.Recipients = r.Recipients
+	}
 	for n, i := range part {
-		out.Recipients[i] = r.Recipients[n]
+		if !whole {
+			out.Recipients[i] = r.Recipients[n]
+		}
 		if out.Recipients[i].Err == nil {
 			taken++
 		} else if wantsAnother(out.Recipients[i]) {
@@ -164,22 +173,26 @@ func (c *Client) split(e *Envelope, all []int) [][]int {
 		most = min(most, n)
 	}
 	domains := c.ext.limit("RCPTDOMAINMAX")
-	var groups [][]int
-	var group []int
+	groups := make([][]int, 0, (len(all)+most-1)/most)
 	seen := make(map[string]bool)
-	for _, i := range all {
-		domain := strings.ToLower(e.Recipients[i].Address[len(localPart(e.Recipients[i].Address)):])
-		full := len(group) == most || domains > 0 && !seen[domain] && len(seen) == domains
-		if full {
-			groups = append(groups, group)
-			group = nil
-			clear(seen)
+	from := 0 // where the group begins
+	for n, i := range all {
+		full := n-from == most
+		if domains > 0 {
+			domain := strings.ToLower(e.Recipients[i].Address[len(localPart(e.Recipients[i].Address)):])
+			full = full || !seen[domain] && len(seen) == domains
+			if full {
+				clear(seen)
+			}
+			seen[domain] = true
 		}
-		seen[domain] = true
-		group = append(group, i)
+		if full {
+			groups = append(groups, all[from:n:n])
+			from = n
+		}
 	}
-	if len(group) > 0 {
-		groups = append(groups, group)
+	if from < len(all) {
+		groups = append(groups, all[from:])
 	}
 	return groups
 }

@@ -35,10 +35,12 @@ type transaction struct {
 // here, before anything is sent.
 func (c *Client) prepareLines(t *transaction) error {
 	var err error
-	if t.mail, err = c.mailLine(t.env, t.msg.Size()); err != nil {
+	if t.mail, err = c.mailLine(t.env, t.who, t.msg.Size()); err != nil {
 		return err
 	}
-	var who []int
+	who := make([]int, 0, len(t.who))
+	t.rcpts = make([]string, 0, len(t.who))
+	t.accepted = make([]int, 0, len(t.who))
 	for _, i := range t.who {
 		line, err := c.rcptLine(&t.env.Recipients[i])
 		if err != nil {
@@ -103,9 +105,13 @@ func (c *Client) envelope(t *transaction) error {
 func (c *Client) addresses(t *transaction) error {
 	c.sent++
 	err := c.say(t, StageMail, t.mail, func(r Reply) { c.onMail(t, r) })
+	answered := 0 // the same for all of them, in their order
+	on := func(r Reply) {
+		answered++
+		c.onRcpt(t, t.who[answered-1], r)
+	}
 	for n := 0; err == nil && n < len(t.who) && t.mailErr == nil; n++ {
-		i := t.who[n]
-		err = c.say(t, StageRcpt, t.rcpts[n], func(r Reply) { c.onRcpt(t, i, r) })
+		err = c.say(t, StageRcpt, t.rcpts[n], on)
 	}
 	return err
 }
