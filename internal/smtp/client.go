@@ -30,6 +30,7 @@ type Client struct {
 	windowed bool          // replies are not waited for at every full group
 	expected []expectation // whose they are, in a transaction
 	room     []expectation // empty, for the next of these
+	group    int64         // where on the connection the commands begin that are in flight
 	held     []*transaction
 	lull     func() // called before a reply is waited for; may be nil
 

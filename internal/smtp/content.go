@@ -70,31 +70,23 @@ func (d *dotWriter) Write(p []byte) (int, error) {
 func (d *dotWriter) asIs(p []byte) int {
 	n := 0
 	for n < len(p) && (d.state != dotLineStart || p[n] != '.') {
-		cr := bytes.IndexByte(p[n:], '\r')
-		if cr >= 0 && n+cr+1 < len(p) && p[n+cr+1] == '\n' && bytes.IndexByte(p[n:n+cr], '\n') < 0 {
-			d.state = dotLineStart
-			n += cr + 2
-			continue
+		line, _, ended := bytes.Cut(p[n:], []byte("\n"))
+		cr := bytes.IndexByte(line, '\r')
+		switch {
+		case cr >= 0 && (cr < len(line)-1 || !ended):
+			d.state = dotCR
+			return n + cr + 1
+		case !ended:
+			d.state = dotInside
+			return len(p)
+		case cr < 0:
+			d.state = dotInside
+			return n + len(line)
 		}
-		return n + d.upToOdd(p[n:], cr)
+		d.state = dotLineStart
+		n += len(line) + 1
 	}
 	return n
-}
-
-// upToOdd is asIs for a line that has no CRLF, or something else before it: cr is
-// where its first CR is.
-func (d *dotWriter) upToOdd(p []byte, cr int) int {
-	lf := bytes.IndexByte(p, '\n')
-	switch {
-	case lf >= 0 && (cr < 0 || lf < cr):
-		d.state = dotInside
-		return lf
-	case cr >= 0:
-		d.state = dotCR
-		return cr + 1
-	}
-	d.state = dotInside
-	return len(p)
 }
 
 // Close implements io.Closer; it does not flush.

@@ -100,6 +100,7 @@ func (c *Client) chunk(t *transaction, text []byte) error {
 func (c *Client) contentWritten(t *transaction, err error) error {
 	if err == nil {
 		t.committed, t.end = true, c.link.written()
+		c.group = t.end // the server takes content without an answer
 		if t.job != nil && t.job.tx.Committed != nil {
 			t.job.tx.Committed()
 		}

@@ -17,15 +17,18 @@ type expectation struct {
 // say writes a command and notes whose reply is to come. Without PIPELINING the
 // reply is waited for at once.
 func (c *Client) say(t *transaction, stage Stage, line string, on func(Reply)) error {
+	if len(c.expected) == 0 {
+		c.group = c.link.written()
+	}
 	if err := c.write(stage, line, ""); err != nil {
 		return err
 	}
 	c.await(expectation{stage: stage, within: c.cfg.commandTimeout(), on: on, of: t})
-	switch full := c.link.w.Buffered() > groupLimit; {
-	case full && c.windowed: // the octets in flight are counted elsewhere
-		return c.flush(stage)
-	case full || !c.pipelining():
+	switch {
+	case !c.windowed && (!c.pipelining() || c.link.written()-c.group > groupLimit):
 		return c.collect(nil)
+	case c.windowed && c.link.w.Buffered() > groupLimit: // the octets in flight are counted elsewhere
+		return c.flush(stage)
 	}
 	return nil
 }

@@ -167,3 +167,41 @@ func FuzzReply(f *testing.F) {
 		parseExtensions(r.Lines)
 	})
 }
+
+// A reply that says the same as the one before costs nothing; it is the same one
+// also where others come between, and never that of another line.
+func TestSameReply(t *testing.T) {
+	const text = "250 2.1.5 Ok\r\n"
+	many := strings.Repeat(text, 200)
+	var last said
+	r := bufio.NewReader(strings.NewReader(many))
+	if n := testing.AllocsPerRun(100, func() {
+		if got, err := readReply(r, maxReplyLine, &last, nil); err != nil || got.Code != 250 || got.Lines[0] != "Ok" {
+			t.Fatal(got, err)
+		}
+	}); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	lines := []string{text, text, "250-2.1.5 Ok\r\n" + text, "250-x\r\n250 Ok\r\n", "250 Ok\r\n", "550 5.1.1 Ok\n", text, "250 2.1.5 Ok \r\n", "250\r\n", "250 \r\n"}
+	r = bufio.NewReader(strings.NewReader(strings.Join(lines, "")))
+	for _, line := range lines {
+		want, err := readReply(bufio.NewReader(strings.NewReader(line)), maxReplyLine, &said{}, nil)
+		got, goterr := readReply(r, maxReplyLine, &last, nil)
+		if err != nil || goterr != nil || fmt.Sprint(got) != fmt.Sprint(want) || len(got.Lines) != len(want.Lines) {
+			t.Errorf("%q: %v %v, want %v", line, got, goterr, want)
+		}
+	}
+}
+
+// A recipient costs its line.
+func TestRecipientLineAllocates(t *testing.T) {
+	c := &Client{ext: parseExtensions([]string{"x", "PIPELINING", "SIZE", "DSN", "8BITMIME"})}
+	to := &Recipient{Address: "somebody@mail.example.com"}
+	if n := testing.AllocsPerRun(100, func() {
+		if line, err := c.rcptLine(to); err != nil || line != "RCPT TO:<somebody@mail.example.com>" {
+			t.Fatal(line, err)
+		}
+	}); n != 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
