@@ -212,3 +212,19 @@ func TestManyFaults(t *testing.T) {
 		t.Errorf("%d faults, the last is %v; recipients %v", len(got.Failed), got.Failed[len(got.Failed)-1], got.Recipients)
 	}
 }
+
+// A thousand addresses that are no aliases take no allocation each.
+func TestExpandAllocates(t *testing.T) {
+	var given []headers.Address
+	for i := range 1000 {
+		given = append(given, headers.Address{Local: fmt.Sprint("user", i), Domain: "x.example"})
+	}
+	x := &Expander{Domain: "host.example", Hosts: []string{"localhost"}}
+	if n := testing.AllocsPerRun(10, func() {
+		if r, err := x.Expand(given); err != nil || len(r.Recipients) != len(given) {
+			t.Fatal(r, err)
+		}
+	}); n > 10 {
+		t.Errorf("%v allocations", n)
+	}
+}

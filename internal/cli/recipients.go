@@ -26,8 +26,12 @@ func (a *app) recipients(o *options, cfg *config.Config, block *headers.Block, d
 	resent := false
 	if o.fromHeader {
 		header := block.Recipients("")
-		given, bad = append(given, header.Addresses...), append(bad, header.Bad...)
-		resent = header.Resent
+		resent, bad = header.Resent, append(bad, header.Bad...)
+		if len(given) == 0 {
+			given = header.Addresses // may be thousands
+		} else {
+			given = append(given, header.Addresses...)
+		}
 	}
 	to, err := a.addressees(cfg, given, bad, domain)
 	if err != nil {

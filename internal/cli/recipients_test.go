@@ -56,6 +56,19 @@ func TestEnvelopes(t *testing.T) {
 	}
 }
 
+// A recipient costs its text.
+func TestEnvelopesAllocate(t *testing.T) {
+	to := make([]aliases.Recipient, 1000)
+	for i := range to {
+		to[i].Address = headers.Address{Local: fmt.Sprint("user", i), Domain: "x"}
+	}
+	if n := testing.AllocsPerRun(10, func() {
+		envelopes(to, func(headers.Address) (string, string) { return "", "" }, false)
+	}); n > float64(len(to)+10) {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestStatusOfBad(t *testing.T) {
 	address := &headers.BadAddress{Text: "@"}
 	program := &aliases.Error{File: "/f", Line: 3}

@@ -12,19 +12,13 @@ import (
 // neither.
 func ParseList(value, domain string) (addrs []Address, bad []*BadAddress) {
 	p := parseList(value, domain)
-	return p.addresses(), p.bad
-}
-
-// addresses are those that were found; nil for none.
-func (p *listParser) addresses() []Address {
-	if len(p.found) == 0 {
-		return nil
+	if len(p.found) > 0 {
+		addrs = make([]Address, len(p.found))
 	}
-	addrs := make([]Address, len(p.found))
-	for i := range p.found {
-		addrs[i] = p.found[i].Address
+	for i, f := range p.found {
+		addrs[i] = f.Address
 	}
-	return addrs
+	return addrs, p.bad
 }
 
 // anyBare reports a name that a domain can be added to.

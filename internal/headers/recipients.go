@@ -17,17 +17,24 @@ func (b *Block) Recipients(domain string) Recipients {
 	if r.Resent {
 		names = []string{"Resent-To", "Resent-Cc", "Resent-Bcc"}
 	}
-	var lists [][]Address
+	var lists []*listParser
+	many := 0
 	for i, f := range b.fields {
 		if !f.isAny(names) {
 			continue
 		}
 		p := parseList(f.Value(), domain)
-		lists = append(lists, p.addresses())
+		lists, many = append(lists, p), many+len(p.found)
 		r.Bad = append(r.Bad, p.bad...)
 		b.fields[i].whole = !p.anyBare()
 	}
-	r.Addresses = Merge(lists...)
+	once := NewSet(many)
+	for _, p := range lists {
+		for i := range p.found {
+			once.Add(p.found[i].Address)
+		}
+	}
+	r.Addresses = once.Addresses()
 	return r
 }
 
@@ -38,22 +45,4 @@ func (b *Block) resent() bool {
 		}
 	}
 	return false
-}
-
-// Merge joins lists and keeps the first of equal addresses.
-func Merge(lists ...[]Address) []Address {
-	n := 0
-	for _, list := range lists {
-		n += len(list)
-	}
-	all := make([]Address, 0, n)
-	seen := NewSet(n)
-	for _, list := range lists {
-		for _, a := range list {
-			if seen.Add(a) {
-				all = append(all, a)
-			}
-		}
-	}
-	return all
 }

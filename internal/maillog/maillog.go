@@ -236,10 +236,15 @@ func (l *Logger) note(err error) {
 
 // appendSeconds writes a delay as Postfix does: two digits that count.
 func appendSeconds(b []byte, d time.Duration) []byte {
-	if d < 10*time.Second {
+	switch {
+	case d >= 10*time.Second:
+		return strconv.AppendFloat(b, d.Seconds(), 'f', 0, 64)
+	case d < 0: // a clock was set
 		return strconv.AppendFloat(b, d.Seconds(), 'f', 2, 64)
 	}
-	return strconv.AppendFloat(b, d.Seconds(), 'f', 0, 64)
+	hundredths := int64((d + 5*time.Millisecond) / (10 * time.Millisecond))
+	b = append(strconv.AppendInt(b, hundredths/100, 10), '.')
+	return append(b, '0'+byte(hundredths/10%10), '0'+byte(hundredths%10))
 }
 
 // isPlain reports a line of printable ASCII, which stays as it is.

@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -346,5 +347,21 @@ func BenchmarkDelivery(b *testing.B) {
 	for b.Loop() {
 		l.Delivery(delivery())
 		o.Stderr.(*bytes.Buffer).Reset()
+	}
+}
+
+// A delay is what a float would be, rounded.
+func TestSeconds(t *testing.T) {
+	for ms := -1200; ms < 12_000; ms++ {
+		if ms%10 == 5 || ms%10 == -5 { // floats go either way
+			continue
+		}
+		d, digits := time.Duration(ms)*time.Millisecond, 2
+		if ms >= 10_000 {
+			digits = 0
+		}
+		if got, want := string(appendSeconds(nil, d)), strconv.FormatFloat(d.Seconds(), 'f', digits, 64); got != want {
+			t.Errorf("%v: %q, want %q", d, got, want)
+		}
 	}
 }
