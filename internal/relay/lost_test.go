@@ -17,7 +17,14 @@ import (
 
 // A message that makes the server hang up waits; the others go.
 func TestPoison(t *testing.T) {
-	w, s := newWorld(t, smtptest.Polite("PIPELINING").With("RCPT TO:<POISON", smtptest.Answer{Then: smtptest.Close}))
+	for window, extensions := range map[int][]string{1: {"PIPELINING"}, 10: {"PIPELINING", "CHUNKING"}} {
+		t.Run(fmt.Sprint("window ", window), func(t *testing.T) { poison(t, window, extensions) })
+	}
+}
+
+func poison(t *testing.T, window int, extensions []string) {
+	w, s := newWorld(t, smtptest.Polite(extensions...).With("RCPT TO:<POISON", smtptest.Answer{Then: smtptest.Close}))
+	w.Relay.Config.Smarthosts[0].Window = window
 	w.put("s@x", "poison@x")
 	for i := range 5 {
 		w.put("s@x", fmt.Sprintf("r%d@x", i))

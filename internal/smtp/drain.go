@@ -20,8 +20,9 @@ type DrainOptions struct {
 	// travels with MAIL, RCPT and DATA of the next (RFC 2920 3.1): one round trip
 	// a message, and one message whose fate a lost connection leaves unknown.
 	// More needs CHUNKING and PIPELINING, costs no round trip a message, and
-	// leaves up to Window messages unknown. It begins after two successes, has at
-	// most 256 KiB under way, and ends for good at the first surprise.
+	// leaves up to Window messages unknown. It begins after two successes, which go in
+	// one flight each (RFC 3030), has at most 256 KiB under way, and ends for good at
+	// the first surprise.
 	Window int
 	// Told, if set, is called after done when no other outcome is at hand: before
 	// anything more is sent, and before more is waited for. So what is known of several

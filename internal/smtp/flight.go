@@ -29,8 +29,9 @@ func (d *drain) whole(t *transaction) bool {
 		d.c.pipelining() && d.c.ext.Has("CHUNKING") && t.msg.Size() <= wholeLimit
 }
 
-// flight sends envelope and content at once (RFC 3030), and QUIT if it is the
-// last.
+// flight sends envelope and content at once (RFC 3030), and QUIT if it is the only
+// message. Else the next one is taken only then, so that it does not share the fate of
+// one that makes the server hang up.
 func (d *drain) flight(ctx context.Context, t *transaction) *transaction {
 	text, err := d.c.load(t)
 	if err != nil {
@@ -44,13 +45,12 @@ func (d *drain) flight(ctx context.Context, t *transaction) *transaction {
 	if d.c.chunk(t, text) != nil {
 		return nil
 	}
-	next := d.take(ctx)
-	if next == nil && (d.single || !t.overflows()) {
+	if d.single {
 		d.sayQuit()
 	}
 	_ = d.c.collect(nil) // in t and broken
-	if next == nil && d.c.broken == nil {
-		next = d.take(ctx) // those that were too many
+	if d.c.broken != nil {
+		return nil
 	}
-	return next
+	return d.take(ctx)
 }

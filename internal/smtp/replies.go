@@ -24,11 +24,9 @@ func (c *Client) say(t *transaction, stage Stage, line string, on func(Reply)) e
 		return err
 	}
 	c.await(expectation{stage: stage, within: c.cfg.commandTimeout(), on: on, of: t})
-	switch {
-	case !c.windowed && (!c.pipelining() || c.link.written()-c.group > groupLimit):
+	// In a window the octets in flight are counted elsewhere.
+	if !c.windowed && (!c.pipelining() || c.link.written()-c.group > groupLimit) {
 		return c.collect(nil)
-	case c.windowed && c.link.w.Buffered() > groupLimit: // the octets in flight are counted elsewhere
-		return c.flush(stage)
 	}
 	return nil
 }

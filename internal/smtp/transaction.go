@@ -160,9 +160,6 @@ func (c *Client) refuseRcpt(t *transaction, i int, r Reply) *Error {
 	return e
 }
 
-// overflows reports whether the server may say that these are too many.
-func (t *transaction) overflows() bool { return len(t.who) > 1 }
-
 // tooMany reports "too many recipients" (RFC 5321 4.5.3.1.10: 452, and 552 from
 // old servers); the rest belongs into another transaction.
 func tooMany(r Reply) bool {

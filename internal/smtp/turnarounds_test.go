@@ -75,7 +75,7 @@ func TestTurnarounds(t *testing.T) {
 		{"drain, window without chunking", []string{"PIPELINING"}, nil, 100, 10, 102},
 		// EHLO; the two plain ones; then the window is filled at once, and QUIT goes with
 		// what is last, unless a full window is waited for before there is asked for more.
-		{"drain, window, one", []string{"PIPELINING", "CHUNKING"}, nil, 1, 10, 2},
+		{"drain, window, one", []string{"PIPELINING", "CHUNKING"}, nil, 1, 10, 3},
 		{"drain, window, one behind the plain ones", []string{"PIPELINING", "CHUNKING"}, nil, 3, 10, 4},
 		{"drain, window, not full", []string{"PIPELINING", "CHUNKING"}, nil, 11, 10, 4},
 		{"drain, window, full", []string{"PIPELINING", "CHUNKING"}, nil, 12, 10, 5},

@@ -1,6 +1,9 @@
 package smtp
 
-import "context"
+import (
+	"context"
+	"slices"
+)
 
 // daring reports whether t may go into a window of messages in flight.
 func (d *drain) daring(t *transaction) bool {
@@ -121,10 +124,5 @@ func (d *drain) makeRoom(w *window, size int64, recipients int) {
 // overflows reports whether recipients in flight may turn out to be too many for
 // their transaction, and need another one.
 func (w *window) overflows() bool {
-	for _, t := range w.flying {
-		if t.overflows() {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(w.flying, func(t *transaction) bool { return len(t.who) > 1 })
 }

@@ -44,7 +44,7 @@ func TestWindowFlights(t *testing.T) {
 		flights     int // EHLO, the two plain ones, the window, QUIT if it comes alone
 		told, lulls int
 	}{
-		{2, 10, 3, 2, 2},
+		{2, 10, 4, 2, 3},
 		{11, 10, 4, 3, 3},
 		{12, 10, 5, 3, 4},
 		{102, 10, 14, 12, 13},
