@@ -3,6 +3,7 @@ package relay
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"postern/internal/smtptest"
 )
@@ -31,6 +32,34 @@ func TestRunTrips(t *testing.T) {
 			}
 			if got, want := p.Turnarounds(), 2*len(s.Sessions())+messages; got != want {
 				t.Errorf("%d times waited over %d connections, want %d", got, len(s.Sessions()), want)
+			}
+		})
+	}
+}
+
+// With a window it is the hello and two messages alone on each connection, then one
+// for every ten messages, and perhaps one for what is left, and the goodbye.
+func TestRunTripsWindow(t *testing.T) {
+	const messages = 100
+	for _, connections := range []int{1, 4, 20} {
+		t.Run(fmt.Sprint(connections), func(t *testing.T) {
+			t.Parallel()
+			line := swift(t, smtptest.ProxyOptions{RoundTrip: 5 * time.Millisecond})
+			w, _ := newWorld(t, smtptest.Polite())
+			h := w.Relay.Config.Smarthosts[0]
+			h.Port, h.MaxConnections, h.Window = line.Port(), connections, 10
+			for i := range messages {
+				w.put("s@x", fmt.Sprintf("r%d@x", i))
+			}
+			if p := w.run(); p.Sent != messages {
+				t.Errorf("%+v", p)
+			}
+			most := 1 + 2 + 10 + 1
+			if connections > 1 {
+				most = connections*(1+2+1+1) + 10
+			}
+			if got := line.Turnarounds(); got > most {
+				t.Errorf("%d times waited, want %d at most", got, most)
 			}
 		})
 	}
