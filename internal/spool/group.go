@@ -1,15 +1,15 @@
 package spool
 
-import (
-	"io"
-	"sync"
-)
+import "io"
+
+// mostHeld is how many removed files a group keeps open, so that a large window over
+// many connections does not use up what may be open.
+const mostHeld = 32
 
 // Group makes the removal of several messages durable at once, for who is done with
-// them at the same time.
+// them at the same time. It serves one goroutine.
 type Group struct {
 	s       *Spool
-	mu      sync.Mutex
 	removed bool
 	held    []io.Closer
 }
@@ -28,7 +28,7 @@ func (g *Group) remove(name string) error {
 	var err error
 	if f, ok := g.s.fs.(interface {
 		removeOpen(name string) (io.Closer, error)
-	}); ok {
+	}); ok && len(g.held) < mostHeld {
 		held, err = f.removeOpen(name)
 	} else {
 		err = g.s.fs.Remove(name)
@@ -36,8 +36,6 @@ func (g *Group) remove(name string) error {
 	if err != nil {
 		return err
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
 	g.removed = true
 	if held != nil {
 		g.held = append(g.held, held)
@@ -47,25 +45,19 @@ func (g *Group) remove(name string) error {
 
 // Sync makes durable what was removed. The error concerns any of it.
 func (g *Group) Sync() error {
-	g.mu.Lock()
-	removed := g.removed
-	g.removed = false
-	g.mu.Unlock()
-	if !removed {
+	if !g.removed {
 		return nil
 	}
+	g.removed = false
 	return g.s.syncDir(dirActive)
 }
 
 // Tidy gives back the room of what was removed. It is for a moment when there is
 // nothing better to do; the end of the process does it as well.
 func (g *Group) Tidy() {
-	g.mu.Lock()
-	held := g.held
-	g.held = nil
-	g.mu.Unlock()
-	for _, f := range held {
+	for _, f := range g.held {
 		// Nothing was written to it.
 		_ = f.Close()
 	}
+	g.held = nil
 }
