@@ -88,8 +88,7 @@ func (b *batch) next(soft context.Context) func(context.Context) (*smtp.Transact
 				break
 			}
 			if len(p.who) == 0 { // nothing to send, but consequences to draw
-				b.settle(p)
-				b.settleBurst()
+				_ = b.l.settle(p.claim, p.who, p.outcomes) // what fails is in the log
 				continue
 			}
 			t := b.transaction(p)

@@ -2,8 +2,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -222,5 +224,53 @@ func TestBurstCutOff(t *testing.T) {
 				t.Errorf("%+v, %d wait, %d of them maybe delivered", p, len(entries), maybe)
 			}
 		})
+	}
+}
+
+// meeting is a disk on which the removals after the first two wait for each other.
+type meeting struct {
+	spool.FS
+	mu   sync.Mutex
+	n    int
+	want int
+	all  chan bool
+}
+
+func (m *meeting) Remove(name string) error {
+	if !strings.HasPrefix(name, "active/") {
+		return m.FS.Remove(name)
+	}
+	m.mu.Lock()
+	m.n++
+	n := m.n - 2
+	m.mu.Unlock()
+	if n == m.want {
+		close(m.all)
+	}
+	if n > 0 {
+		select {
+		case <-m.all:
+		case <-time.After(5 * time.Second):
+			return errors.New("the others of the burst are not removed meanwhile")
+		}
+	}
+	return m.FS.Remove(name)
+}
+
+// On a spool that is far away, where each removal waits for its answer, those of a
+// burst go side by side.
+func TestBurstFarAway(t *testing.T) {
+	line := swift(t, smtptest.ProxyOptions{})
+	disk := &meeting{FS: spooltest.NewDisk(), want: 4, all: make(chan bool)}
+	d, err := newDesk(t, disk, line.Port(), "ownerowner")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var log strings.Builder
+	d.Relay.Log = maillog.Open(maillog.Options{To: "stderr", Stderr: &log, Now: time.Now})
+	d.aside = true
+	d.windowed(t, 4, crowdOf(6)...)
+	if p, err := d.Run(context.Background(), RunOptions{}); err != nil || p.Sent != 6 || strings.Contains(log.String(), "the others") {
+		t.Errorf("%+v %v: %s", p, err, log.String())
 	}
 }

@@ -7,13 +7,13 @@ import (
 	"postern/internal/smtp"
 )
 
-// pen writes down, one after the other, what became of the messages of a
-// connection whose spool is on another host, where that takes some round trips.
-// The connection goes on meanwhile: the next message, which the server has agreed to
-// take, is opened and read. But its last octet goes out only when all is durable
-// that the server has answered. So nothing is weaker than without: whatever happens,
-// only messages can go twice whose answer was not heard or not written down, which is
-// one, or those of the window.
+// pen writes down what became of the messages of a connection whose spool is on
+// another host, where that takes some round trips: side by side what is known at the
+// same time. The connection goes on meanwhile: the next message, which the server has
+// agreed to take, is opened and read. But its last octet goes out only when all is
+// durable that the server has answered. So nothing is weaker than without: whatever
+// happens, only messages can go twice whose answer was not heard or not written down,
+// which is one, or those of the window.
 //
 // What the server has taken stays taken, whatever comes of writing it down: the
 // failures are those of settle, only later. If it could not be written in any way,
@@ -21,59 +21,29 @@ import (
 //
 // On this host a removal takes a fraction of a millisecond, and handing it over took
 // more than it gained.
+//
+// It is used by the goroutine of the connection.
 type pen struct {
+	busy sync.WaitGroup
 	mu   sync.Mutex
-	todo []func() error
-	busy chan struct{} // closed when all is done; nil if there is nothing to do
 	err  error
 }
 
 // write has something done. It does not wait for it.
 func (p *pen) write(work func() error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.todo = append(p.todo, work)
-	if p.busy == nil {
-		p.busy = make(chan struct{})
-		go p.work(p.busy)
-	}
-}
-
-func (p *pen) work(busy chan struct{}) {
-	defer close(busy)
-	for {
-		do := p.next()
-		if do == nil {
-			return
-		}
-		if err := do(); err != nil {
+	p.busy.Go(func() {
+		if err := work(); err != nil {
 			p.mu.Lock()
+			defer p.mu.Unlock()
 			p.err = err
-			p.mu.Unlock()
 		}
-	}
-}
-
-func (p *pen) next() (do func() error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.todo) == 0 {
-		p.busy = nil
-		return nil
-	}
-	do, p.todo = p.todo[0], p.todo[1:]
-	return do
+	})
 }
 
 // wait returns when all is done that was to be written. The error is that something
 // could not be.
 func (p *pen) wait() error {
-	p.mu.Lock()
-	busy := p.busy
-	p.mu.Unlock()
-	if busy != nil {
-		<-busy
-	}
+	p.busy.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.err
