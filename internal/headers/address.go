@@ -55,11 +55,24 @@ func (a Address) Key() string {
 
 // normal is the one form of an address that Key compares.
 func (a Address) normal() Address {
+	if isNormal(a.Domain) {
+		return a
+	}
 	if ascii, err := ToASCII(a.Domain); err == nil {
 		a.Domain = ascii
 	}
 	a.Domain = strings.ToLower(a.Domain)
 	return a
+}
+
+// isNormal reports a domain in lower-case ASCII, as nearly all are.
+func isNormal(domain string) bool {
+	for i := range len(domain) {
+		if c := domain[i]; c >= 0x80 || 'A' <= c && c <= 'Z' {
+			return false
+		}
+	}
+	return true
 }
 
 // NeedsUTF8 reports an address that only SMTPUTF8 can carry (RFC 6531).

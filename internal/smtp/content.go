@@ -24,6 +24,7 @@ type Message interface {
 type dotWriter struct {
 	w     *bufio.Writer
 	state dotState
+	odd   bool // there is a CR without LF in what is being written
 }
 
 type dotState int
@@ -39,6 +40,7 @@ func newDotWriter(w *bufio.Writer) *dotWriter { return &dotWriter{w: w} }
 // Write implements io.Writer. What needs no change goes on in one piece.
 func (d *dotWriter) Write(p []byte) (int, error) {
 	written := len(p)
+	d.odd = false
 	for len(p) > 0 {
 		var err error
 		switch {
@@ -69,6 +71,9 @@ func (d *dotWriter) Write(p []byte) (int, error) {
 // without CR, or behind a CR without LF. It is not 0.
 func (d *dotWriter) asIs(p []byte) int {
 	n := 0
+	if d.state == dotLineStart && !d.odd {
+		n = d.wholeLines(p)
+	}
 	for n < len(p) && (d.state != dotLineStart || p[n] != '.') {
 		line, _, ended := bytes.Cut(p[n:], []byte("\n"))
 		cr := bytes.IndexByte(line, '\r')
@@ -85,6 +90,25 @@ func (d *dotWriter) asIs(p []byte) int {
 		}
 		d.state = dotLineStart
 		n += len(line) + 1
+	}
+	return n
+}
+
+// wholeLines is how much of p is lines that are as they should be, and do not begin
+// with a dot. It is what nearly all content is, and may be 0 for any other. There is
+// no CR without LF if there are as many CRs as lines.
+func (d *dotWriter) wholeLines(p []byte) (n int) {
+	lines := 0
+	for n < len(p) && p[n] != '.' {
+		lf := bytes.IndexByte(p[n:], '\n')
+		if lf < 1 || p[n+lf-1] != '\r' {
+			break
+		}
+		n += lf + 1
+		lines++
+	}
+	if d.odd = bytes.Count(p[:n], []byte("\r")) != lines; d.odd {
+		return 0
 	}
 	return n
 }
