@@ -52,7 +52,9 @@ func (c *Client) drain(ctx context.Context, d *drain) error {
 	if err := c.introduce(); err != nil {
 		return err
 	}
-	c.lull = d.lull
+	if d.told != nil || d.waiting != nil { // else it is not worth looking for a reply
+		c.lull = d.lull
+	}
 	d.run(ctx)
 	d.finish()
 	c.lull = nil
