@@ -134,7 +134,7 @@ func TestBurstFaults(t *testing.T) {
 		err  error
 	}{{spooltest.Refuse, syscall.EIO}, {spooltest.Late, syscall.EIO}, {spooltest.Full, syscall.ENOSPC}} {
 		hereAndFar(t, fault.kind.String(), func(t *testing.T, aside bool) {
-			for n, more := 0, true; more; n += 2 {
+			for n, more := 0, true; more; n += 3 {
 				d := disturbBurst(t, aside, n, fault.kind, fault.err)
 				more = n < d.steps
 				for _, to := range append(crowdOf(5), "later@x") {
