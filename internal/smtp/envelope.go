@@ -64,11 +64,11 @@ func (c *Client) mailLine(e *Envelope, who []int, size int64) (string, error) {
 		}
 		line += " BODY=8BITMIME"
 	}
-	if e.needsUTF8(who) {
-		if !c.ext.Has("SMTPUTF8") {
-			return "", c.noUTF8(StageMail)
-		}
+	switch offered := c.ext.Has("SMTPUTF8"); {
+	case offered && e.needsUTF8(who):
 		line += " SMTPUTF8"
+	case !offered && (e.UTF8 || NeedsUTF8(e.Sender)):
+		return "", c.noUTF8(StageMail)
 	}
 	if e.RequireTLS {
 		if c.tlsState() == nil || c.unverified() || !c.ext.Has("REQUIRETLS") {
@@ -115,6 +115,9 @@ func (c *Client) rcptLine(r *Recipient) (string, error) {
 	}
 	if address == "" {
 		return "", c.invalid(StageRcpt, "", "an empty recipient")
+	}
+	if NeedsUTF8(r.Address) && !c.ext.Has("SMTPUTF8") {
+		return "", c.noUTF8(StageRcpt)
 	}
 	dsn := ""
 	if c.ext.Has("DSN") {
