@@ -68,6 +68,36 @@ func TestSharedServesEach(t *testing.T) {
 	}
 }
 
+// Those who share a sync are waited for, so that they can share the next one as well,
+// however their work between the two differs; and for those who have gone, only once.
+func TestSharedInCompany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rounds = 100
+		s, slow := newShared(), func() error { time.Sleep(250 * time.Microsecond); return nil }
+		var all sync.WaitGroup
+		for i := range 4 {
+			all.Go(func() {
+				for range rounds {
+					time.Sleep(time.Duration(300+100*i) * time.Microsecond)
+					s.do(slow)
+				}
+			})
+		}
+		all.Wait()
+		if s.began > 2*rounds+10 { // by twos, one pair at work while the other waits
+			t.Errorf("%d syncs in %d rounds", s.began, rounds)
+		}
+		s.crowd = 4
+		for _, want := range []time.Duration{company + 250*time.Microsecond, 250 * time.Microsecond} {
+			began := time.Now()
+			s.do(slow)
+			if took := time.Since(began); took != want {
+				t.Errorf("alone: %s, want %s", took, want)
+			}
+		}
+	})
+}
+
 // A failure is told to all whom that sync was to serve, and to nobody else.
 func TestSharedFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
