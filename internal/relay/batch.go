@@ -76,7 +76,7 @@ func (b *batch) drain(soft, hard context.Context, c *smtp.Client) error {
 	hard, cancel := b.bounded(hard)
 	defer cancel()
 	defer b.close()
-	return c.Drain(hard, smtp.DrainOptions{Window: b.l.host.Window, Told: b.settleBurst, Waiting: b.group.Tidy}, b.next(soft), b.done)
+	return c.Drain(hard, smtp.DrainOptions{Window: b.l.host.Window, Told: b.settleBurst}, b.next(soft), b.done)
 }
 
 // next gives the drain its next message. It ends when soft does.

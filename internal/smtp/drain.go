@@ -28,9 +28,6 @@ type DrainOptions struct {
 	// anything more is sent, and before more is waited for. So what is known of several
 	// messages at once can be kept at once, and nothing is sent before it is.
 	Told func()
-	// Waiting, if set, is called before the server is waited for, when all is sent that
-	// could be: there is time for what need not be done at once.
-	Waiting func()
 }
 
 // Drain transfers messages until next returns io.EOF, then quits. next is called
@@ -41,7 +38,7 @@ type DrainOptions struct {
 // The error is nil if the drain came to its end; ErrTransactionLimit if the
 // server takes no more on this connection; next's; or that of the connection.
 func (c *Client) Drain(ctx context.Context, o DrainOptions, next func(context.Context) (*Transaction, error), done func(*Transaction, Result)) error {
-	return c.drain(ctx, &drain{c: c, next: next, done: done, told: o.Told, waiting: o.Waiting, window: o.Window, quit: true})
+	return c.drain(ctx, &drain{c: c, next: next, done: done, told: o.Told, window: o.Window, quit: true})
 }
 
 func (c *Client) drain(ctx context.Context, d *drain) error {
@@ -52,8 +49,8 @@ func (c *Client) drain(ctx context.Context, d *drain) error {
 	if err := c.introduce(); err != nil {
 		return err
 	}
-	if d.told != nil || d.waiting != nil { // else it is not worth looking for a reply
-		c.lull = d.lull
+	if d.told != nil { // else it is not worth looking for a reply
+		c.lull = d.tell
 	}
 	d.run(ctx)
 	d.finish()
@@ -85,8 +82,6 @@ type drain struct {
 	successes int
 	told      func() // may be nil
 	fresh     bool   // done was called since
-	waiting   func() // may be nil
-
 	surprised bool
 	wasted    bool // a content was sent that nobody wanted
 }
@@ -213,14 +208,6 @@ func (d *drain) tell() {
 	if d.fresh && d.told != nil {
 		d.fresh = false
 		d.told()
-	}
-}
-
-// lull is called before a wait.
-func (d *drain) lull() {
-	d.tell()
-	if d.waiting != nil {
-		d.waiting()
 	}
 }
 

@@ -40,22 +40,22 @@ func (f *flights) Read(p []byte) (int, error) {
 func TestWindowFlights(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		n, window   int
-		flights     int // EHLO, the two plain ones, the window, QUIT if it comes alone
-		told, lulls int
+		n, window int
+		flights   int // EHLO, the two plain ones, the window, QUIT if it comes alone
+		told      int
 	}{
-		{2, 10, 4, 2, 3},
-		{11, 10, 4, 3, 3},
-		{12, 10, 5, 3, 4},
-		{102, 10, 14, 12, 13},
-		{101, 10, 13, 12, 12},
-		{12, 2, 9, 7, 8},
-		{10, 1, 12, 10, 11}, // DATA: the first envelope goes alone
+		{2, 10, 4, 2},
+		{11, 10, 4, 3},
+		{12, 10, 5, 3},
+		{102, 10, 14, 12},
+		{101, 10, 13, 12},
+		{12, 2, 9, 7},
+		{10, 1, 12, 10}, // DATA: the first envelope goes alone
 	} {
 		t.Run(fmt.Sprint(test.n, " by ", test.window), func(t *testing.T) {
 			m := newModel("PIPELINING", "CHUNKING")
-			f, told, waits := &flights{model: m}, 0, 0
-			o := smtp.DrainOptions{Window: test.window, Told: func() { told++ }, Waiting: func() { waits++ }}
+			f, told := &flights{model: m}, 0
+			o := smtp.DrainOptions{Window: test.window, Told: func() { told++ }}
 			all := load(test.n)
 			for _, d := range all { // with several QUIT waits until they are not too many
 				d.tx.Envelope.Recipients = d.tx.Envelope.Recipients[:1]
@@ -64,8 +64,8 @@ func TestWindowFlights(t *testing.T) {
 				t.Error(err)
 			}
 			judge(t, m, all, 0)
-			if f.n != test.flights || told != test.told || waits < test.lulls {
-				t.Errorf("%d flights, told %d times, %d waits", f.n, told, waits)
+			if f.n != test.flights || told != test.told {
+				t.Errorf("%d flights, told %d times", f.n, told)
 			}
 		})
 	}

@@ -1,10 +1,13 @@
 package spool
 
-import "io"
+import (
+	"io"
+	"sync"
+)
 
-// mostHeld is how many removed files a group keeps open, so that a large window over
-// many connections does not use up what may be open.
-const mostHeld = 32
+// handful is how many removed files a group closes together. Twice as many are open at
+// most, so that many connections do not use up what may be open.
+const handful = 16
 
 // Group makes the removal of several messages durable at once, for who is done with
 // them at the same time. It serves one goroutine.
@@ -12,6 +15,7 @@ type Group struct {
 	s       *Spool
 	removed bool
 	held    []io.Closer
+	aside   sync.WaitGroup // closes those that were held before
 }
 
 // Group makes an empty one.
@@ -22,13 +26,13 @@ func (s *Spool) Group() *Group { return &Group{s: s} }
 func (c *Claim) Join(g *Group) { c.group = g }
 
 // remove takes a file away. Where the room that it took can be given back later, that
-// is left to Tidy: it takes much longer.
+// is done aside: it takes much longer.
 func (g *Group) remove(name string) error {
 	var held io.Closer
 	var err error
 	if f, ok := g.s.fs.(interface {
 		removeOpen(name string) (io.Closer, error)
-	}); ok && len(g.held) < mostHeld {
+	}); ok {
 		held, err = f.removeOpen(name)
 	} else {
 		err = g.s.fs.Remove(name)
@@ -40,7 +44,23 @@ func (g *Group) remove(name string) error {
 	if held != nil {
 		g.held = append(g.held, held)
 	}
+	if len(g.held) >= handful {
+		g.aside.Wait()
+		g.clear()
+	}
 	return nil
+}
+
+// clear closes what is held, aside. Nothing was written to it, so that no error is of
+// interest.
+func (g *Group) clear() {
+	held := g.held
+	g.held = nil
+	g.aside.Go(func() {
+		for _, f := range held {
+			_ = f.Close()
+		}
+	})
 }
 
 // Sync makes durable what was removed. The error concerns any of it.
@@ -52,12 +72,9 @@ func (g *Group) Sync() error {
 	return g.s.syncDir(dirActive)
 }
 
-// Tidy gives back the room of what was removed. It is for a moment when there is
-// nothing better to do; the end of the process does it as well.
+// Tidy gives back the room of what was removed. The end of the process does it as
+// well.
 func (g *Group) Tidy() {
-	for _, f := range g.held {
-		// Nothing was written to it.
-		_ = f.Close()
-	}
-	g.held = nil
+	g.clear()
+	g.aside.Wait()
 }
