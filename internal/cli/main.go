@@ -113,8 +113,20 @@ func signals(m mode) []os.Signal {
 
 // listenAfter is how long a message may be on its way before signals are heard and
 // its being on the way is logged. In a storm of callers each waits some tenths of a
-// second for its turn at the smarthost, and all would wake up for that.
-const listenAfter = time.Second
+// second for its turn at the smarthost, and all would wake up for that. With a spool
+// they are heard sooner: there a signal has the message kept.
+const (
+	listenAfter = time.Second
+	keepAfter   = 100 * time.Millisecond
+)
+
+// hearAfter is how long signals are not heard.
+func hearAfter(cfg *config.Config) time.Duration {
+	if cfg.Spool.Dir != "" {
+		return keepAfter
+	}
+	return listenAfter
+}
 
 // linger is how long a message may be on its way before that is logged.
 func (a *app) linger(o *options) time.Duration {
@@ -125,15 +137,15 @@ func (a *app) linger(o *options) time.Duration {
 }
 
 // listening gives a context for sending a message that ends with a signal. Until
-// the message was read, and for listenAfter, a signal ends the process as it ends
+// the message was read, and for a while, a signal ends the process as it ends
 // any other: nothing was promised yet, and the caller knows by the status. To
 // hear it takes Go two threads, a fifteenth of what a whole message costs.
-func (a *app) listening(ctx context.Context) context.Context {
+func (a *app) listening(ctx context.Context, cfg *config.Config) context.Context {
 	if !a.alone {
 		return ctx
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	time.AfterFunc(listenAfter, func() {
+	time.AfterFunc(hearAfter(cfg), func() {
 		came, _ := signal.NotifyContext(ctx, signals(modeSubmit)...)
 		<-came.Done()
 		cancel()

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"postern/internal/config"
 	"postern/internal/smtptest"
 )
 
@@ -62,8 +63,13 @@ func TestSignalEndsDelivery(t *testing.T) {
 // waiting is a command that waits for an answer to DATA.
 func waiting(t *testing.T, s *smtptest.Server, before string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
+	return waitingWith(t, s, before, configFor(t, s))
+}
+
+func waitingWith(t *testing.T, s *smtptest.Server, before, config string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
 	said := &bytes.Buffer{}
-	cmd := exec.Command("sh", "-c", before+`exec sendmail --config "$0" -f me@client.example ops@dest.example`, configFor(t, s))
+	cmd := exec.Command("sh", "-c", before+`exec sendmail --config "$0" -f me@client.example ops@dest.example`, config)
 	cmd.Stdin, cmd.Stderr = strings.NewReader("Subject: x\n\nbody\n"), said
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -199,4 +205,40 @@ func reading(t *testing.T, s *smtptest.Server) (*exec.Cmd, io.WriteCloser, *byte
 		t.Fatal(err)
 	}
 	return cmd, in, said
+}
+
+// Where there is a spool a signal has the message kept, and is heard sooner for it.
+func TestSignalKeepsMessage(t *testing.T) {
+	t.Parallel()
+	for _, spool := range []bool{false, true} {
+		s := smtptest.New(t, smtptest.Options{Script: smtptest.Polite().With("DATA", smtptest.Answer{Then: smtptest.Silence})})
+		dir := filepath.Join(t.TempDir(), "spool")
+		file := configFor(t, s)
+		if spool {
+			appendTo(t, file, fmt.Sprintf("[spool]\ndir = %q\n", dir))
+		}
+		cmd, said := waitingWith(t, s, "", file)
+		awaitListening(t, cmd)
+		sendSignal(t, cmd, syscall.SIGTERM)
+		err := cmd.Wait()
+		kept, globErr := filepath.Glob(dir + "/queue/*")
+		if globErr != nil || (len(kept) == 1) != spool || (err == nil) != spool {
+			t.Errorf("spool %v: %v, kept %q, it said %q", spool, err, kept, said)
+		}
+	}
+	if with, without := hearAfter(&config.Config{Spool: config.Spool{Dir: "/x"}}), hearAfter(&config.Config{}); with >= without {
+		t.Errorf("heard after %s with a spool, %s without", with, without)
+	}
+}
+
+func appendTo(t *testing.T, file, text string) {
+	t.Helper()
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.WriteString(text)
+	if err := errors.Join(err, f.Close()); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -99,7 +99,7 @@ func (a *app) submit(ctx context.Context, o *options) int {
 		return a.fail(exIOErr, err)
 	}
 	defer closeTrace()
-	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(a.listening(ctx), s))
+	return a.report(o, cfg, s, a.outlet(o, cfg, trace).send(a.listening(ctx, cfg), s))
 }
 
 // refuse says why nothing is sent. err is a *fault, or a surprise.
