@@ -102,28 +102,7 @@ func disturbBurst(t *testing.T, aside bool, at int, kind spooltest.Kind, fault e
 		// What goes wrong is seen by what is left.
 		_, _ = first.Run(context.Background(), RunOptions{DueOnly: true})
 	}
-	later, err := newDesk(t, f, two.Port(), "laterlater", "firstfirst")
-	if err != nil {
-		t.Fatal(err)
-	}
-	later.now = later.now.Add(2 * time.Hour)
-	if _, err := later.Run(context.Background(), RunOptions{DueOnly: true}); err != nil {
-		t.Error(err)
-	}
-	d := disturbed{steps: len(steps.Log())}
-	d.took, d.reports = tally(one, two)
-	all, _, err := later.Spool.All()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, e := range all {
-		if e.Place == "hold" {
-			d.held = append(d.held, e.ID)
-		} else {
-			d.leftover = append(d.leftover, e.Place+" "+e.ID)
-		}
-	}
-	return d
+	return afterwards(t, f, steps, one, two)
 }
 
 // Whatever step fails while a burst is written down, nobody gets a message twice, who

@@ -95,7 +95,13 @@ func disturb(t *testing.T, aside bool, at int, kind spooltest.Kind, fault error,
 		// What goes wrong is seen by what is left.
 		_, _ = first.Run(context.Background(), RunOptions{DueOnly: true})
 	}
-	later, err := newDesk(t, cut(f), two.Port(), "laterlater", "firstfirst")
+	return afterwards(t, cut(f), steps, one, two)
+}
+
+// afterwards runs the queue once more, with the second server, and says what is left.
+func afterwards(t *testing.T, f spool.FS, steps *spooltest.Steps, one, two *smtptest.Sink) disturbed {
+	t.Helper()
+	later, err := newDesk(t, f, two.Port(), "laterlater", "firstfirst")
 	if err != nil {
 		t.Fatal(err)
 	}
